@@ -1,0 +1,3 @@
+module github.com/connects-go/connects
+
+go 1.26
