@@ -3,6 +3,7 @@ module github.com/connects-go/connects
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/pkg/errors v0.9.1
 	golang.org/x/text v0.42.0
 	nhooyr.io/websocket v1.8.17
