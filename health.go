@@ -64,14 +64,14 @@ func (n *Node) Health() Health {
 	n.mu.Lock()
 	h := Health{
 		Seq: n.changes.seq, Phase: n.phase, State: n.last.State, Condition: n.last.Condition,
-		Reason: n.failure.text, Since: n.since, Version: n.opts.Version,
+		Reason: n.failure.text, Since: n.since.UTC(), Version: n.opts.Version,
 		Components: make([]ComponentHealth, len(n.components)),
 	}
 	reporters := make([]LinkReporter, len(n.components))
 	for i, c := range n.components {
 		h.Components[i] = ComponentHealth{
 			Name: c.name, Phase: c.phase, State: c.last.State, Condition: c.condition,
-			Reason: c.reason.text, Since: c.since,
+			Reason: c.reason.text, Since: c.since.UTC(),
 		}
 		reporters[i], _ = c.built.(LinkReporter)
 	}
@@ -146,7 +146,7 @@ func (h *Health) appendText(dst []byte) []byte {
 	b := bytes.NewBuffer(dst)
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	row := func(name string, p Phase, s State, c Condition, since time.Time, reason string) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", name, s, c, p, since.UTC().Format(time.RFC3339), reason)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", name, s, c, p, since.Format(time.RFC3339), reason)
 	}
 	row("node", h.Phase, h.State, h.Condition, h.Since, h.Reason)
 	for _, c := range h.Components {

@@ -201,13 +201,15 @@ func (n *Node) Stop(ctx context.Context) error {
 				c.phase = PhaseStopped
 			}
 			n.phase = PhaseStopped
-			close(n.done)
 		case PhaseStarting:
 			n.stopAsked = true
 			cancel = n.cancelStart
 		}
 	})
-	if phase == PhaseRunning {
+	switch phase {
+	case PhaseNew:
+		close(n.done)
+	case PhaseRunning:
 		n.halt(ctx, n.opts.DrainDelay)
 	}
 	if cancel != nil {
@@ -290,8 +292,8 @@ func (n *Node) finish(ctx context.Context, started []*component, failure error, 
 				c.phase = PhaseStopped
 			}
 		}
-		close(n.done)
 	})
+	close(n.done) // after the last line was logged
 	return stopErr
 }
 
