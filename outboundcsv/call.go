@@ -1,0 +1,192 @@
+package outboundcsv
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"unicode/utf8"
+)
+
+// PlannedCall is one row of a list as SAP plans it.
+type PlannedCall struct {
+	// ID names the call at the sender; it becomes the AccountNumber.
+	ID string `json:"id"`
+	// Action is "add" (also when empty) or "delete".
+	Action    string  `json:"action,omitempty"`
+	FirstName string  `json:"firstName,omitempty"`
+	LastName  string  `json:"lastName,omitempty"`
+	Phones    []Phone `json:"phones,omitempty"`
+	// TimeZone is an IANA name such as Europe/Berlin. Bias and DST win over it.
+	TimeZone string `json:"timeZone,omitempty"`
+	// Bias is UTC minus local standard time in minutes: 300 for New York, -60 for Berlin.
+	Bias *int `json:"bias,omitempty"`
+	// DST says whether the place observes daylight saving time.
+	DST *bool `json:"dst,omitempty"`
+	// Custom holds the values of Custom columns by column name.
+	Custom map[string]string `json:"custom,omitempty"`
+}
+
+// Phone is one number of a planned call.
+type Phone struct {
+	Number string `json:"number"`
+	Ext    string `json:"ext,omitempty"`
+}
+
+// Actions of a [PlannedCall].
+const (
+	ActionAdd    = "add"
+	ActionDelete = "delete"
+)
+
+// SyntaxError says where a list of planned calls stopped being JSON of the
+// expected form.
+type SyntaxError struct {
+	Offset int64  // byte in the input, from 0
+	Row    int    // planned call, from 1; 0 is the array itself
+	Msg    string // what is wrong; it quotes no values
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("outboundcsv: planned call %d, byte %d: %s", e.Row, e.Offset, e.Msg)
+}
+
+// maxCall is the largest planned call in bytes of JSON. The exporter's limits
+// per value are far below.
+const maxCall = 256 << 10
+
+// ReadCalls yields the planned calls of a JSON array, one at a time. The
+// sequence ends after the first error, a *[SyntaxError] or that of r.
+func ReadCalls(r io.Reader) iter.Seq2[PlannedCall, error] {
+	return func(yield func(PlannedCall, error) bool) {
+		row := 0
+		lim := &limitReader{r: r, left: maxCall}
+		d := json.NewDecoder(lim)
+		d.DisallowUnknownFields()
+		fail := func(err error) {
+			if ours, ok := err.(*SyntaxError); ok {
+				if ours.Row == 0 {
+					ours.Row, ours.Offset = row, d.InputOffset()
+				}
+			} else {
+				if lim.err != nil && lim.err != io.EOF {
+					err = lim.err
+				} else {
+					err = &SyntaxError{Offset: offsetOf(err, d), Row: row, Msg: reason(err)}
+				}
+			}
+			yield(PlannedCall{}, err)
+		}
+		t, err := d.Token()
+		if err != nil {
+			fail(err)
+			return
+		}
+		if t != json.Delim('[') {
+			fail(&SyntaxError{Msg: "want an array of planned calls"})
+			return
+		}
+		for d.More() {
+			row++
+			lim.left = maxCall
+			var c PlannedCall
+			if err := d.Decode(&c); err != nil {
+				fail(err)
+				return
+			}
+			if c.Action != "" && c.Action != ActionAdd && c.Action != ActionDelete {
+				fail(&SyntaxError{Offset: d.InputOffset(), Row: row, Msg: `action must be "add" or "delete"`})
+				return
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+		row++
+		if _, err := d.Token(); err != nil {
+			fail(err)
+			return
+		}
+		lim.left = maxCall
+		if _, err := d.Token(); err != io.EOF {
+			fail(&SyntaxError{Offset: d.InputOffset(), Row: row, Msg: "data after the end of the array"})
+		}
+	}
+}
+
+func offsetOf(err error, d *json.Decoder) int64 {
+	switch e := err.(type) {
+	case *json.SyntaxError:
+		return e.Offset
+	case *json.UnmarshalTypeError:
+		return e.Offset
+	}
+	return d.InputOffset()
+}
+
+func reason(err error) string {
+	switch e := err.(type) {
+	case *json.UnmarshalTypeError:
+		return "field " + e.Field + ": want " + e.Type.String() + ", have " + e.Value
+	}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return "the input ends too early"
+	}
+	return err.Error()
+}
+
+// limitReader stops a planned call that grows without end. The decoder reads
+// ahead, so the limit is refilled for each call and not exact.
+type limitReader struct {
+	r    io.Reader
+	left int
+	err  error
+}
+
+func (l *limitReader) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, &SyntaxError{Msg: "planned call is larger than 256 KiB"}
+	}
+	n, err := l.r.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	l.err = err
+	return n, err
+}
+
+// utf16Len counts UTF-16 units, which is how the import limits are counted.
+func utf16Len(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if r > 0xFFFF {
+			n++
+		}
+	}
+	return n
+}
+
+// cutUTF16 returns the longest prefix of at most limit UTF-16 units that does
+// not split a character.
+func cutUTF16(s string, limit int) string {
+	n := 0
+	for i, r := range s {
+		w := 1
+		if r > 0xFFFF {
+			w = 2
+		}
+		if n+w > limit {
+			return s[:i]
+		}
+		n += w
+	}
+	return s
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,75 @@
+package outboundcsv
+
+import (
+	"unicode/utf16"
+
+	"golang.org/x/text/encoding/charmap"
+)
+
+var encodings = []string{"windows-1252", "iso-8859-1", "ascii", "utf-8", "utf-16le"}
+
+// encoder writes text in the encoding of a profile and knows exactly which
+// characters it cannot write.
+type encoder struct {
+	single *charmap.Charmap
+	utf16  bool
+	ascii  bool
+}
+
+func newEncoder(name string) encoder {
+	switch name {
+	case "windows-1252":
+		return encoder{single: charmap.Windows1252}
+	case "iso-8859-1":
+		return encoder{single: charmap.ISO8859_1}
+	case "ascii":
+		return encoder{ascii: true}
+	case "utf-16le":
+		return encoder{utf16: true}
+	}
+	return encoder{}
+}
+
+// bom is what a file in this encoding begins with.
+func (e encoder) bom() string {
+	if e.utf16 {
+		return "\xFF\xFE"
+	}
+	return ""
+}
+
+// can reports whether the encoding has the character.
+func (e encoder) can(r rune) bool {
+	switch {
+	case r < 0x80:
+		return true
+	case e.ascii:
+		return false
+	case e.single != nil:
+		_, ok := e.single.EncodeRune(r)
+		return ok
+	}
+	return true
+}
+
+// append writes s, which has only characters that the encoding can write.
+func (e encoder) append(dst []byte, s string) []byte {
+	switch {
+	case e.utf16:
+		for _, r := range s {
+			if r1, r2 := utf16.EncodeRune(r); r1 != 0xFFFD {
+				dst = append(dst, byte(r1), byte(r1>>8), byte(r2), byte(r2>>8))
+				continue
+			}
+			dst = append(dst, byte(r), byte(r>>8))
+		}
+	case e.single != nil && !isASCII(s):
+		for _, r := range s {
+			b, _ := e.single.EncodeRune(r)
+			dst = append(dst, b)
+		}
+	default:
+		dst = append(dst, s...)
+	}
+	return dst
+}
