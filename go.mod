@@ -9,8 +9,6 @@ require (
 	nhooyr.io/websocket v1.8.17
 )
 
-require github.com/google/go-cmp v0.7.0
-
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
