@@ -1,11 +1,10 @@
-// Package ds104 is the data store: what must survive a restart or a change of
-// instance goes through a [Store] and nothing else remembers it.
 package ds104
 
 import (
 	"context"
 	"errors"
 	"iter"
+	"strconv"
 	"time"
 )
 
@@ -19,12 +18,23 @@ var (
 	ErrFull = errors.New("ds104: store is full")
 	// ErrTooLarge: the key or the value is above the store's limit.
 	ErrTooLarge = errors.New("ds104: key or value too large")
+	// ErrInvalid: an empty key, a negative TTL, or IfRevision together with IfAbsent.
+	ErrInvalid = errors.New("ds104: invalid key or options")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("ds104: store is closed")
 )
 
-// Revision numbers the changes of a store. It grows with every change; a key's
-// revision is that of its last change. Zero is no revision.
+// Limits that every store keeps. A store may have further ones, see ErrFull.
+const (
+	// MaxKey is the longest key in bytes. A key is any text of at least one byte.
+	MaxKey = 512
+	// MaxValue is the longest value in bytes.
+	MaxValue = 1 << 20
+)
+
+// Revision numbers the changes of a store. It grows with every change, also when
+// an entry expires; a key's revision is that of its last change. Revisions need
+// not be consecutive. Zero is no revision.
 type Revision uint64
 
 // Entry is one key with its value. The value belongs to the caller.
@@ -55,10 +65,23 @@ const (
 	EventPut EventKind = iota + 1
 	// EventDelete: the entry was deleted or expired; Entry has key and revision.
 	EventDelete
-	// EventGap: changes between the requested and the first known revision are
-	// lost; the watcher has to List again. Entry.Revision is where it goes on.
+	// EventGap: changes that were asked for are lost; the watcher has to List
+	// again. Entry.Revision is where it goes on: every change after it follows.
 	EventGap
 )
+
+// String returns "put", "delete" or "gap".
+func (k EventKind) String() string {
+	switch k {
+	case EventPut:
+		return "put"
+	case EventDelete:
+		return "delete"
+	case EventGap:
+		return "gap"
+	}
+	return "EventKind(" + strconv.Itoa(int(k)) + ")"
+}
 
 // Event is one change seen by [Store.Watch].
 type Event struct {
@@ -66,21 +89,28 @@ type Event struct {
 	Entry Entry
 }
 
-// Store keeps values under keys. All methods are safe for concurrent use and
-// honour their context.
+// Store keeps values under keys. All methods are safe for concurrent use. They
+// return the error of a context that has ended and ErrClosed after the store was
+// closed; a single operation is atomic, and once it returned every caller sees it.
 type Store interface {
-	// Get returns the value of key, or ErrNotFound.
+	// Get returns the value of key. Errors: ErrNotFound.
 	Get(ctx context.Context, key string) (Entry, error)
-	// Put writes the value and returns its revision. Errors: ErrRevision,
-	// ErrFull, ErrTooLarge.
+	// Put writes a copy of value and returns its revision. A refused Put changes
+	// nothing. Errors: ErrInvalid, ErrTooLarge, ErrRevision, ErrFull.
 	Put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error)
 	// Delete removes the key, only at the given revision unless that is zero.
-	// Deleting an absent key is no error when the revision is zero.
+	// Deleting an absent key is no error when the revision is zero and
+	// ErrRevision otherwise.
 	Delete(ctx context.Context, key string, at Revision) error
-	// List yields the entries whose keys begin with prefix, in key order. The
-	// sequence ends after the first error.
+	// List yields the entries whose keys begin with prefix, in the byte order of
+	// the keys. An entry that exists all the time is yielded exactly once; one that
+	// is written or deleted meanwhile may or may not be seen. The loop body may use
+	// the store. The sequence ends after the first error.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 	// Watch yields the changes of keys that begin with prefix after the given
-	// revision, in order, until ctx ends or the store closes.
+	// revision, in order and each once, and waits for further ones. It ends with one
+	// error: that of ctx, or ErrClosed. What the store does not remember any more,
+	// or a revision that it never had, is reported as EventGap. Start with revision
+	// zero: either everything is replayed, or a gap tells to List.
 	Watch(ctx context.Context, prefix string, after Revision) iter.Seq2[Event, error]
 }

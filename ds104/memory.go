@@ -1,0 +1,308 @@
+package ds104
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Defaults of [MemoryOptions].
+const (
+	DefaultMaxEntries   = 1_000_000
+	DefaultMaxBytes     = 512 << 20 // of keys and values together
+	DefaultHistory      = 4096      // changes
+	DefaultHistoryBytes = 16 << 20  // of keys and values together
+)
+
+// MemoryOptions configure a [Memory]. Nil means the zero value, and the zero value
+// means defaults.
+type MemoryOptions struct {
+	// MaxEntries and MaxBytes (of keys and values together) are where Put begins
+	// to return ErrFull; 0 = DefaultMaxEntries and DefaultMaxBytes.
+	MaxEntries int
+	MaxBytes   int64
+	// History and HistoryBytes bound the changes kept for watchers: a watcher that
+	// is further behind gets EventGap; 0 = DefaultHistory and DefaultHistoryBytes.
+	History      int
+	HistoryBytes int64
+}
+
+func (o *MemoryOptions) validate() error {
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxEntries", int64(o.MaxEntries)}, {"MaxBytes", o.MaxBytes},
+		{"History", int64(o.History)}, {"HistoryBytes", o.HistoryBytes},
+	} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("ds104: option %s=%d: must not be negative", f.name, f.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// MemoryStats is a snapshot of a [Memory]. The counters run since it was made.
+type MemoryStats struct {
+	Entries  int
+	Bytes    int64 // of keys and values
+	Revision Revision
+	Watchers int   // that wait for a change right now
+	History  int   // changes kept for watchers
+	Puts     int64 // that changed something
+	Deletes  int64 // that changed something, without Expired
+	Expired  int64 // entries whose time to live passed
+	Refused  int64 // ErrRevision
+	Full     int64 // ErrFull
+	Gaps     int64 // EventGap given to watchers
+}
+
+// Memory is a [Store] in the memory of this process. The end of the process is
+// the end of its values.
+type Memory struct {
+	opts MemoryOptions
+
+	mu      sync.Mutex // guards what follows; held for short, never while yielding
+	items   map[string]*item
+	keys    keyList
+	due     expiryHeap
+	timer   *time.Timer // fires when due[0] expires; nil while nothing expires
+	alarm   time.Time   // for which timer is set
+	history history
+	rev     Revision
+	bytes   int64
+	stats   MemoryStats
+	wake    chan struct{} // closed at the next change; nil while no watcher waits
+	waiting int
+	closed  bool
+}
+
+var _ Store = (*Memory)(nil)
+
+// item is one entry. Its value is never changed in place: history shares it.
+type item struct {
+	key     string
+	value   []byte
+	rev     Revision
+	expires time.Time // zero: never
+	heap    int       // index in due, -1: not in it
+}
+
+func (it *item) entry() Entry {
+	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0)}
+}
+
+func (it *item) size() int64 { return int64(len(it.key) + len(it.value)) }
+
+// NewMemory returns an empty store; nil options mean defaults. A negative option
+// is a mistake of the program and panics with every problem named.
+func NewMemory(o *MemoryOptions) *Memory {
+	m := &Memory{items: map[string]*item{}}
+	if o != nil {
+		m.opts = *o
+	}
+	if err := m.opts.validate(); err != nil {
+		panic(err)
+	}
+	if m.opts.MaxEntries == 0 {
+		m.opts.MaxEntries = DefaultMaxEntries
+	}
+	if m.opts.MaxBytes == 0 {
+		m.opts.MaxBytes = DefaultMaxBytes
+	}
+	if m.opts.History == 0 {
+		m.opts.History = DefaultHistory
+	}
+	if m.opts.HistoryBytes == 0 {
+		m.opts.HistoryBytes = DefaultHistoryBytes
+	}
+	m.history = history{max: m.opts.History, maxBytes: m.opts.HistoryBytes}
+	return m
+}
+
+// lock takes the mutex for one operation: it reports a dead context or a closed
+// store and lets entries expire that are due. The caller unlocks in every case.
+func (m *Memory) lock(ctx context.Context) error {
+	err := ctx.Err()
+	m.mu.Lock()
+	if err != nil {
+		return err
+	}
+	if m.closed {
+		return ErrClosed
+	}
+	m.expire()
+	return nil
+}
+
+// Get implements [Store].
+func (m *Memory) Get(ctx context.Context, key string) (Entry, error) {
+	err := m.lock(ctx)
+	defer m.mu.Unlock()
+	if err != nil {
+		return Entry{}, err
+	}
+	it := m.items[key]
+	if it == nil {
+		return Entry{}, ErrNotFound
+	}
+	return it.entry(), nil
+}
+
+// Put implements [Store].
+func (m *Memory) Put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error) {
+	switch {
+	case key == "" || o.TTL < 0 || o.IfAbsent && o.IfRevision != 0:
+		return 0, ErrInvalid
+	case len(key) > MaxKey || len(value) > MaxValue:
+		return 0, ErrTooLarge
+	}
+	value = bytes.Clone(value) // before the lock: it may be large
+	err := m.lock(ctx)
+	defer m.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	old := m.items[key]
+	if o.IfAbsent && old != nil || o.IfRevision != 0 && (old == nil || old.rev != o.IfRevision) {
+		m.stats.Refused++
+		return 0, ErrRevision
+	}
+	grows := int64(len(key) + len(value))
+	if old != nil {
+		grows -= old.size()
+	}
+	if old == nil && len(m.items) >= m.opts.MaxEntries || grows > 0 && m.bytes+grows > m.opts.MaxBytes {
+		m.stats.Full++
+		return 0, ErrFull
+	}
+	it := old
+	if it == nil {
+		key = strings.Clone(key) // not to keep what it was cut from
+		it = &item{key: key, heap: -1}
+		m.items[key] = it
+		m.keys.insert(key)
+	}
+	m.bytes += grows
+	m.rev++
+	it.value, it.rev, it.expires = value, m.rev, time.Time{}
+	if o.TTL > 0 {
+		it.expires = time.Now().Add(o.TTL)
+	}
+	m.due.set(it)
+	m.setAlarm()
+	m.stats.Puts++
+	m.publish(change{kind: EventPut, key: it.key, value: value, rev: m.rev, expires: it.expires})
+	return m.rev, nil
+}
+
+// Delete implements [Store].
+func (m *Memory) Delete(ctx context.Context, key string, at Revision) error {
+	if key == "" {
+		return ErrInvalid
+	}
+	err := m.lock(ctx)
+	defer m.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	it := m.items[key]
+	if it == nil && at == 0 {
+		return nil
+	}
+	if it == nil || at != 0 && it.rev != at {
+		m.stats.Refused++
+		return ErrRevision
+	}
+	m.remove(it)
+	m.setAlarm()
+	m.stats.Deletes++
+	return nil
+}
+
+// remove takes an item out and publishes that. Caller holds mu.
+func (m *Memory) remove(it *item) {
+	delete(m.items, it.key)
+	m.keys.remove(it.key)
+	it.expires = time.Time{}
+	m.due.set(it)
+	m.bytes -= it.size()
+	m.rev++
+	m.publish(change{kind: EventDelete, key: it.key, rev: m.rev})
+}
+
+// listPage is how many entries List copies while it holds the lock.
+const listPage = 64
+
+// List implements [Store].
+func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		page := make([]Entry, 0, listPage)
+		for from := prefix; ; {
+			err := m.lock(ctx)
+			page = page[:0]
+			more := false
+			if err == nil {
+				m.keys.ascend(from, func(key string) bool {
+					if !strings.HasPrefix(key, prefix) {
+						return false
+					}
+					if len(page) == listPage {
+						more = true
+						return false
+					}
+					page = append(page, m.items[key].entry())
+					return true
+				})
+			}
+			m.mu.Unlock()
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if !more {
+				return
+			}
+			from = page[len(page)-1].Key + "\x00" // the least key after it
+		}
+	}
+}
+
+// Stats returns a snapshot.
+func (m *Memory) Stats() MemoryStats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Entries, s.Bytes, s.Revision = len(m.items), m.bytes, m.rev
+	s.Watchers, s.History = m.waiting, m.history.len()
+	return s
+}
+
+// Close ends all watchers with ErrClosed and frees the values. It may be called
+// again and returns nil.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	m.items, m.keys, m.due, m.history = nil, keyList{}, nil, history{}
+	m.bytes = 0
+	m.wakeUp()
+	return nil
+}

@@ -1,0 +1,145 @@
+package ds104
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"strings"
+	"time"
+)
+
+// change is one event as the history keeps it; value is shared with the item.
+type change struct {
+	kind    EventKind
+	key     string
+	value   []byte
+	rev     Revision
+	expires time.Time
+}
+
+func (c *change) size() int64 { return int64(len(c.key) + len(c.value)) }
+
+// history keeps the last changes, bounded by number and bytes. Revisions in it
+// are consecutive, because every change of a Memory is in it once.
+type history struct {
+	max      int
+	maxBytes int64
+	ring     []change
+	first    int // index of the oldest
+	count    int
+	bytes    int64
+	lost     Revision // the newest change that is not kept any more
+}
+
+func (h *history) len() int { return h.count }
+
+func (h *history) add(c change) {
+	for h.count > 0 && (h.count == h.max || h.bytes+c.size() > h.maxBytes) {
+		h.drop()
+	}
+	if h.count == len(h.ring) {
+		grown := make([]change, min(max(2*h.count, 16), h.max))
+		n := copy(grown, h.ring[h.first:])
+		copy(grown[n:], h.ring[:h.first])
+		h.ring, h.first = grown, 0
+	}
+	h.ring[(h.first+h.count)%len(h.ring)] = c
+	h.count++
+	h.bytes += c.size()
+	if h.bytes > h.maxBytes { // alone too large to keep
+		h.drop()
+	}
+}
+
+func (h *history) drop() {
+	old := &h.ring[h.first]
+	h.lost = old.rev
+	h.bytes -= old.size()
+	*old = change{}
+	h.first = (h.first + 1) % len(h.ring)
+	h.count--
+}
+
+// after returns the first change with a higher revision.
+func (h *history) after(rev Revision) (change, bool) {
+	if rev < h.lost || rev >= h.lost+Revision(h.count) {
+		return change{}, false
+	}
+	return h.ring[(h.first+int(rev-h.lost))%len(h.ring)], true
+}
+
+// publish records a change and wakes the watchers. Caller holds mu.
+func (m *Memory) publish(c change) {
+	m.history.add(c)
+	m.wakeUp()
+}
+
+func (m *Memory) wakeUp() {
+	if m.wake != nil {
+		close(m.wake)
+		m.wake = nil
+	}
+}
+
+// watchScan is how many changes of other prefixes a watcher skips before it lets
+// go of the lock.
+const watchScan = 256
+
+// Watch implements [Store].
+func (m *Memory) Watch(ctx context.Context, prefix string, after Revision) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for at := after; ; {
+			ev, next, wake, err := m.next(ctx, prefix, at)
+			at = next
+			switch {
+			case err != nil:
+				yield(Event{}, err)
+				return
+			case ev.Kind != 0:
+				if !yield(ev, nil) {
+					return
+				}
+			case wake != nil:
+				select {
+				case <-wake:
+				case <-ctx.Done():
+				}
+				m.mu.Lock()
+				m.waiting--
+				m.mu.Unlock()
+			}
+		}
+	}
+}
+
+// next returns the next event of prefix after a revision, or a channel to wait
+// for, or neither when there is more to skip; and the revision to go on from.
+func (m *Memory) next(ctx context.Context, prefix string, at Revision) (Event, Revision, <-chan struct{}, error) {
+	err := m.lock(ctx)
+	defer m.mu.Unlock()
+	if err != nil {
+		return Event{}, at, nil, err
+	}
+	if at < m.history.lost || at > m.rev {
+		m.stats.Gaps++
+		at = m.rev // the watcher lists now, older changes would tell it nothing
+		return Event{Kind: EventGap, Entry: Entry{Revision: at}}, at, nil, nil
+	}
+	for range watchScan {
+		c, ok := m.history.after(at)
+		if !ok {
+			if m.wake == nil {
+				m.wake = make(chan struct{})
+			}
+			m.waiting++
+			return Event{}, at, m.wake, nil
+		}
+		at = c.rev
+		if strings.HasPrefix(c.key, prefix) {
+			return Event{Kind: c.kind, Entry: Entry{
+				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires.Round(0),
+			}}, at, nil, nil
+		}
+	}
+	return Event{}, at, nil, nil
+}
