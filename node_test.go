@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,74 +17,6 @@ import (
 
 	"github.com/connects-go/connects"
 )
-
-// journal collects what components did, in order.
-type journal struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (j *journal) add(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lines = append(j.lines, fmt.Sprintf(format, args...))
-}
-
-func (j *journal) take() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := j.lines
-	j.lines = nil
-	return out
-}
-
-// part is a component made of functions; a nil one succeeds.
-type part struct {
-	host        connects.Host
-	log         *journal
-	start, stop func(context.Context) error
-}
-
-func (p *part) Start(ctx context.Context) error {
-	p.log.add("start %s", p.host.Name())
-	if p.start != nil {
-		return p.start(ctx)
-	}
-	return nil
-}
-
-func (p *part) Stop(ctx context.Context) error {
-	p.log.add("stop %s", p.host.Name())
-	if p.stop != nil {
-		return p.stop(ctx)
-	}
-	return nil
-}
-
-// parts returns a factory; set may change the part before it is used.
-func (j *journal) part(set func(*part)) connects.Factory {
-	return func(h connects.Host) (connects.Component, error) {
-		p := &part{host: h, log: j}
-		if set != nil {
-			set(p)
-		}
-		return p, nil
-	}
-}
-
-func add(t *testing.T, n *connects.Node, name string, f connects.Factory, after ...string) {
-	t.Helper()
-	if err := n.Add(name, f, after...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantLines(t *testing.T, got []string, want ...string) {
-	t.Helper()
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("journal (-want +got)\n%s", d)
-	}
-}
 
 // Rule 1: start order is the dependency order, ties in order of Add.
 // Rule 2: stop is the exact reverse, after the node stopped being ready.
@@ -585,94 +513,6 @@ func TestStartLeavesAComponentThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
-// Rule 9: changes are numbered without holes; a slow watcher sees a jump.
-func TestWatchNumbersChangesAndDropsTheOldest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := connects.NewNode(&connects.Options{WatchBuffer: 4})
-		var j journal
-		var host connects.Host
-		add(t, n, "a", j.part(func(p *part) { host = p.host }))
-		all := n.Watch(t.Context())
-		var seen []string
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			last := uint64(0)
-			for c := range all {
-				if c.Seq != last+1 {
-					t.Errorf("change %d follows %d", c.Seq, last)
-				}
-				last = c.Seq
-				seen = append(seen, fmt.Sprintf("%q %v %v %v %v", c.Component, c.Phase, c.State, c.Condition, c.Err))
-			}
-		})
-		synctest.Wait()
-		if err := n.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		host.SetState(connects.StateInactive)
-		host.SetState(connects.StateInactive)         // nothing new
-		host.SetState(connects.StateStopped)          // not for components
-		host.SetCondition(connects.Condition(9), nil) // unknown
-		synctest.Wait()
-		reason := errors.New("side A down")
-		host.SetCondition(connects.ConditionDegraded, reason)
-		host.SetCondition(connects.ConditionDegraded, errors.New("side A down")) // nothing new
-		synctest.Wait()
-		slow := n.Watch(t.Context())
-		from := n.Health().Seq
-		for range 5 { // ten changes: the component's and the node's
-			host.SetCondition(connects.ConditionOK, nil)
-			host.SetCondition(connects.ConditionDegraded, reason)
-			synctest.Wait()
-		}
-		for c := range slow {
-			if c.Seq <= from+1 {
-				t.Errorf("slow watcher got %d, which is not kept any more", c.Seq)
-			}
-			break
-		}
-		if err := n.Stop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		wg.Wait()                           // the iterator ends with the node
-		host.SetState(connects.StateActive) // ignored now
-		host.SetCondition(connects.ConditionFailing, reason)
-		want := []string{
-			`"" starting STOPPED ok <nil>`,
-			`"a" starting STOPPED ok <nil>`,
-			`"a" running ACTIVE ok <nil>`,
-			`"" running ACTIVE ok <nil>`,
-			`"a" running INACTIVE ok <nil>`,
-			`"" running INACTIVE ok <nil>`,
-			`"a" running INACTIVE degraded side A down`,
-			`"" running INACTIVE degraded <nil>`,
-		}
-		if d := cmp.Diff(want, seen[:min(len(want), len(seen))]); d != "" {
-			t.Errorf("(-want +got)\n%s", d)
-		}
-		end := []string{
-			`"" stopping STOPPED degraded <nil>`,
-			`"a" stopping STOPPED degraded side A down`,
-			`"a" stopped STOPPED degraded side A down`,
-			`"" stopped STOPPED degraded <nil>`,
-		}
-		if d := cmp.Diff(end, seen[max(0, len(seen)-4):]); d != "" {
-			t.Errorf("end (-want +got)\n%s", d)
-		}
-	})
-}
-
-func TestWatchEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		for c := range connects.NewNode(nil).Watch(ctx) {
-			t.Errorf("unexpected %+v", c)
-		}
-	})
-}
-
 // Rule 11: panics become failures with the stack.
 func TestPanicsBecomeFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -725,104 +565,4 @@ func TestPanicsBecomeFailures(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestHealthPages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var j journal
-		var host connects.Host
-		n := connects.NewNode(&connects.Options{Version: "1.2.3"})
-		add(t, n, "crm", func(h connects.Host) (connects.Component, error) {
-			host = h
-			return &linked{part{host: h, log: &j}}, nil
-		})
-		get := func(method, path, accept string) (int, string, string) {
-			r := httptest.NewRequest(method, path, nil)
-			if accept != "" {
-				r.Header.Set("Accept", accept)
-			}
-			w := httptest.NewRecorder()
-			n.Handler().ServeHTTP(w, r)
-			return w.Code, w.Header().Get("Content-Type"), w.Body.String()
-		}
-		status := func(path string, want int) {
-			t.Helper()
-			if code, _, body := get("GET", path, ""); code != want {
-				t.Errorf("GET %s: %d %s, want %d", path, code, body, want)
-			}
-		}
-		status("/health", 503)
-		status("/live", 200)
-		if err := n.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range []connects.State{connects.StateInactive, connects.StateIdle, connects.StateActive} {
-			host.SetState(s)
-			status("/health", 200)
-			status("/ready", 200)
-		}
-		host.SetCondition(connects.ConditionDegraded, errors.New("side A is down"))
-		status("/health", 200)
-		since := n.Health().Since.Format(time.RFC3339Nano)
-		_, kind, body := get("GET", "/health", "*/*")
-		want := `{"seq":` + fmt.Sprint(n.Health().Seq) + `,"phase":"running","state":"ACTIVE","condition":"degraded","since":"` + since + `","version":"1.2.3",` +
-			`"components":[{"name":"crm","phase":"running","state":"ACTIVE","condition":"degraded","reason":"side A is down","since":"` + since + `",` +
-			`"links":[{"name":"cti","side":"A","state":"down"}]}]}` + "\n"
-		if d := cmp.Diff(want, body); d != "" || kind != "application/json" {
-			t.Errorf("%s (-want +got)\n%s", kind, d)
-		}
-		for _, accept := range []string{"text/plain", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json;q=0.5, text/plain"} {
-			_, kind, body = get("GET", "/health", accept)
-			if !strings.HasPrefix(kind, "text/plain") || !strings.Contains(body, "side A is down") || !strings.Contains(body, "cti A") {
-				t.Errorf("Accept %s: %s\n%s", accept, kind, body)
-			}
-		}
-		for _, accept := range []string{"", "application/json", "application/json, text/plain;q=0.5", "image/png"} {
-			if _, kind, _ = get("GET", "/health", accept); kind != "application/json" {
-				t.Errorf("Accept %q: %s", accept, kind)
-			}
-		}
-		if code, _, _ := get("POST", "/health", ""); code != http.StatusMethodNotAllowed {
-			t.Errorf("POST: %d", code)
-		}
-		host.SetCondition(connects.ConditionFailing, errors.New("cannot"))
-		status("/health", 503)
-		status("/ready", 503)
-		status("/live", 200)
-		host.Fail(errors.New("broken"))
-		<-n.Done()
-		status("/health", 503)
-		status("/live", 503)
-	})
-}
-
-type linked struct{ part }
-
-func (*linked) Links() []connects.Link {
-	return []connects.Link{{Name: "cti", Side: "A", State: "down"}}
-}
-
-func TestMetrics(t *testing.T) {
-	var j journal
-	n := connects.NewNode(nil)
-	add(t, n, "crm", j.part(func(p *part) { p.host.SetState(connects.StateInactive) }))
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	n.MetricsHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	for _, want := range []string{
-		"connects_node_ready 1",
-		`connects_component_state{component="crm",state="INACTIVE"} 1`,
-		`connects_component_state{component="crm",state="ACTIVE"} 0`,
-		`connects_component_condition{component="crm",condition="ok"} 1`,
-		"go_goroutines ",
-	} {
-		if !slices.ContainsFunc(strings.Split(w.Body.String(), "\n"), func(l string) bool { return strings.HasPrefix(l, want) }) {
-			t.Errorf("no line %q in\n%s", want, w.Body)
-		}
-	}
-	if err := n.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
