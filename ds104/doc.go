@@ -37,7 +37,9 @@
 //
 // # Implementations
 //
-// [Memory] keeps everything in this process. Package ds104test has the suite that
+// [Memory] keeps everything in this process. [Bolt] keeps it in a file: what it
+// acknowledged survives a crash; its history for watchers does not, so a watcher
+// that resumes over a restart gets EventGap. Package ds104test has the suite that
 // every implementation passes.
 //
 // # Errors

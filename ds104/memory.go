@@ -48,6 +48,21 @@ func (o *MemoryOptions) validate() error {
 	return errors.Join(errs...)
 }
 
+func (o *MemoryOptions) setDefaults() {
+	if o.MaxEntries == 0 {
+		o.MaxEntries = DefaultMaxEntries
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.History == 0 {
+		o.History = DefaultHistory
+	}
+	if o.HistoryBytes == 0 {
+		o.HistoryBytes = DefaultHistoryBytes
+	}
+}
+
 // MemoryStats is a snapshot of a [Memory]. The counters run since it was made.
 type MemoryStats struct {
 	Entries  int
@@ -67,20 +82,18 @@ type MemoryStats struct {
 // the end of its values.
 type Memory struct {
 	opts MemoryOptions
+	feed feed
 
-	mu      sync.Mutex // guards what follows; held for short, never while yielding
-	items   map[string]*item
-	keys    keyList
-	due     expiryHeap
-	timer   *time.Timer // fires when due[0] expires; nil while nothing expires
-	alarm   time.Time   // for which timer is set
-	history history
-	rev     Revision
-	bytes   int64
-	stats   MemoryStats
-	wake    chan struct{} // closed at the next change; nil while no watcher waits
-	waiting int
-	closed  bool
+	mu     sync.Mutex // guards what follows; held for short, never while yielding
+	items  map[string]*item
+	keys   keyList
+	due    expiryHeap
+	timer  *time.Timer // fires when due[0] expires; nil while nothing expires
+	alarm  time.Time   // for which timer is set
+	rev    Revision
+	bytes  int64
+	stats  MemoryStats
+	closed bool
 }
 
 var _ Store = (*Memory)(nil)
@@ -110,19 +123,8 @@ func NewMemory(o *MemoryOptions) *Memory {
 	if err := m.opts.validate(); err != nil {
 		panic(err)
 	}
-	if m.opts.MaxEntries == 0 {
-		m.opts.MaxEntries = DefaultMaxEntries
-	}
-	if m.opts.MaxBytes == 0 {
-		m.opts.MaxBytes = DefaultMaxBytes
-	}
-	if m.opts.History == 0 {
-		m.opts.History = DefaultHistory
-	}
-	if m.opts.HistoryBytes == 0 {
-		m.opts.HistoryBytes = DefaultHistoryBytes
-	}
-	m.history = history{max: m.opts.History, maxBytes: m.opts.HistoryBytes}
+	m.opts.setDefaults()
+	m.feed.history = history{max: m.opts.History, maxBytes: m.opts.HistoryBytes}
 	return m
 }
 
@@ -198,7 +200,7 @@ func (m *Memory) Put(ctx context.Context, key string, value []byte, o PutOptions
 	m.due.set(it)
 	m.setAlarm()
 	m.stats.Puts++
-	m.publish(change{kind: EventPut, key: it.key, value: value, rev: m.rev, expires: it.expires})
+	m.feed.publish(change{kind: EventPut, key: it.key, value: value, rev: m.rev, expires: it.expires})
 	return m.rev, nil
 }
 
@@ -234,11 +236,16 @@ func (m *Memory) remove(it *item) {
 	m.due.set(it)
 	m.bytes -= it.size()
 	m.rev++
-	m.publish(change{kind: EventDelete, key: it.key, rev: m.rev})
+	m.feed.publish(change{kind: EventDelete, key: it.key, rev: m.rev})
 }
 
 // listPage is how many entries List copies while it holds the lock.
 const listPage = 64
+
+// Watch implements [Store].
+func (m *Memory) Watch(ctx context.Context, prefix string, after Revision) iter.Seq2[Event, error] {
+	return m.feed.watch(ctx, prefix, after)
+}
 
 // List implements [Store].
 func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
@@ -285,7 +292,9 @@ func (m *Memory) Stats() MemoryStats {
 	defer m.mu.Unlock()
 	s := m.stats
 	s.Entries, s.Bytes, s.Revision = len(m.items), m.bytes, m.rev
-	s.Watchers, s.History = m.waiting, m.history.len()
+	m.feed.mu.Lock()
+	defer m.feed.mu.Unlock()
+	s.Watchers, s.History, s.Gaps = m.feed.waiting, m.feed.history.len(), m.feed.gaps
 	return s
 }
 
@@ -301,8 +310,8 @@ func (m *Memory) Close() error {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
-	m.items, m.keys, m.due, m.history = nil, keyList{}, nil, history{}
+	m.items, m.keys, m.due = nil, keyList{}, nil
 	m.bytes = 0
-	m.wakeUp()
+	m.feed.close()
 	return nil
 }

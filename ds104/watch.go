@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -68,28 +69,53 @@ func (h *history) after(rev Revision) (change, bool) {
 	return h.ring[(h.first+int(rev-h.lost))%len(h.ring)], true
 }
 
-// publish records a change and wakes the watchers. Caller holds mu.
-func (m *Memory) publish(c change) {
-	m.history.add(c)
-	m.wakeUp()
+// feed hands the changes of a store to its watchers. It has its own lock, so that
+// watchers never wait for an operation of the store.
+type feed struct {
+	mu      sync.Mutex
+	history history
+	rev     Revision      // of the newest change
+	wake    chan struct{} // closed at the next change; nil while no watcher waits
+	waiting int
+	gaps    int64
+	closed  bool
 }
 
-func (m *Memory) wakeUp() {
-	if m.wake != nil {
-		close(m.wake)
-		m.wake = nil
+// publish records changes and wakes the watchers.
+func (f *feed) publish(cs ...change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range cs {
+		f.history.add(c)
+		f.rev = c.rev
 	}
+	f.wakeUp()
+}
+
+func (f *feed) wakeUp() {
+	if f.wake != nil {
+		close(f.wake)
+		f.wake = nil
+	}
+}
+
+// close ends the watchers and frees the history.
+func (f *feed) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed, f.history = true, history{}
+	f.wakeUp()
 }
 
 // watchScan is how many changes of other prefixes a watcher skips before it lets
 // go of the lock.
 const watchScan = 256
 
-// Watch implements [Store].
-func (m *Memory) Watch(ctx context.Context, prefix string, after Revision) iter.Seq2[Event, error] {
+// watch is [Store.Watch].
+func (f *feed) watch(ctx context.Context, prefix string, after Revision) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for at := after; ; {
-			ev, next, wake, err := m.next(ctx, prefix, at)
+			ev, next, wake, err := f.next(ctx, prefix, at)
 			at = next
 			switch {
 			case err != nil:
@@ -104,9 +130,9 @@ func (m *Memory) Watch(ctx context.Context, prefix string, after Revision) iter.
 				case <-wake:
 				case <-ctx.Done():
 				}
-				m.mu.Lock()
-				m.waiting--
-				m.mu.Unlock()
+				f.mu.Lock()
+				f.waiting--
+				f.mu.Unlock()
 			}
 		}
 	}
@@ -114,25 +140,28 @@ func (m *Memory) Watch(ctx context.Context, prefix string, after Revision) iter.
 
 // next returns the next event of prefix after a revision, or a channel to wait
 // for, or neither when there is more to skip; and the revision to go on from.
-func (m *Memory) next(ctx context.Context, prefix string, at Revision) (Event, Revision, <-chan struct{}, error) {
-	err := m.lock(ctx)
-	defer m.mu.Unlock()
-	if err != nil {
+func (f *feed) next(ctx context.Context, prefix string, at Revision) (Event, Revision, <-chan struct{}, error) {
+	if err := ctx.Err(); err != nil {
 		return Event{}, at, nil, err
 	}
-	if at < m.history.lost || at > m.rev {
-		m.stats.Gaps++
-		at = m.rev // the watcher lists now, older changes would tell it nothing
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return Event{}, at, nil, ErrClosed
+	}
+	if at < f.history.lost || at > f.rev {
+		f.gaps++
+		at = f.rev // the watcher lists now, older changes would tell it nothing
 		return Event{Kind: EventGap, Entry: Entry{Revision: at}}, at, nil, nil
 	}
 	for range watchScan {
-		c, ok := m.history.after(at)
+		c, ok := f.history.after(at)
 		if !ok {
-			if m.wake == nil {
-				m.wake = make(chan struct{})
+			if f.wake == nil {
+				f.wake = make(chan struct{})
 			}
-			m.waiting++
-			return Event{}, at, m.wake, nil
+			f.waiting++
+			return Event{}, at, f.wake, nil
 		}
 		at = c.rev
 		if strings.HasPrefix(c.key, prefix) {

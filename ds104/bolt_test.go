@@ -1,0 +1,292 @@
+package ds104_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/ds104/ds104test"
+)
+
+func openBolt(t testing.TB, path string, o *ds104.BoltOptions) *ds104.Bolt {
+	t.Helper()
+	b, err := ds104.OpenBolt(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func TestBoltConforms(t *testing.T) {
+	ds104test.TestStore(t, func(t *testing.T) ds104.Store { return openBolt(t, filepath.Join(t.TempDir(), "s"), nil) },
+		ds104test.Features{RealTime: true, TTL: 100 * time.Millisecond})
+}
+
+func TestSmallBoltKeepsItsLimits(t *testing.T) {
+	ds104test.TestStore(t, func(t *testing.T) ds104.Store {
+		return openBolt(t, filepath.Join(t.TempDir(), "s"), &ds104.BoltOptions{MaxEntries: 2000, History: 100})
+	}, ds104test.Features{RealTime: true, TTL: 100 * time.Millisecond, MaxEntries: 2000, History: 100})
+}
+
+func TestBoltRemembersOverARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	b := openBolt(t, path, nil)
+	rev, err := b.Put(t.Context(), "stays", []byte("Zürich"), ds104.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(t.Context(), "goes", []byte("x"), ds104.PutOptions{TTL: 50 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = openBolt(t, path, nil)
+	e, err := b.Get(t.Context(), "stays")
+	if err != nil || string(e.Value) != "Zürich" || e.Revision != rev {
+		t.Fatalf("%+v %v", e, err)
+	}
+	for ev, err := range b.Watch(t.Context(), "", 0) { // what was before the restart is not replayed
+		if err != nil || ev.Kind != ds104.EventGap {
+			t.Fatalf("%+v %v, want a gap", ev, err)
+		}
+		for ev, err := range b.Watch(t.Context(), "", ev.Entry.Revision) {
+			if err != nil || ev.Kind != ds104.EventDelete || ev.Entry.Key != "goes" {
+				t.Fatalf("%+v %v, want that the other one expires", ev, err)
+			}
+			break
+		}
+		break
+	}
+	if s := b.Stats(); s.Entries != 1 || s.Bytes != int64(len("stays")+len("Zürich")) {
+		t.Errorf("stats %+v", s)
+	}
+	next, err := b.Put(t.Context(), "new", nil, ds104.PutOptions{})
+	if err != nil || next <= rev+1 {
+		t.Errorf("revision %d after %d: %v", next, rev, err)
+	}
+}
+
+func TestBoltFilesThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "newer")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		m, err := tx.CreateBucket([]byte("meta"))
+		if err != nil {
+			return err
+		}
+		return m.Put([]byte("version"), []byte{2})
+	})
+	if err != nil || db.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := ds104.OpenBolt(path, nil); !errors.Is(err, ds104.ErrVersion) || !strings.Contains(err.Error(), path) {
+		t.Errorf("newer version: %v", err)
+	}
+	used := filepath.Join(dir, "used")
+	openBolt(t, used, nil)
+	if _, err := ds104.OpenBolt(used, &ds104.BoltOptions{LockTimeout: time.Millisecond}); !errors.Is(err, ds104.ErrLocked) {
+		t.Errorf("file in use: %v", err)
+	}
+	garbage := filepath.Join(dir, "garbage")
+	if err := os.WriteFile(garbage, bytes.Repeat([]byte("no database "), 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ds104.OpenBolt(garbage, nil); err == nil || !strings.Contains(err.Error(), garbage) {
+		t.Errorf("garbage: %v", err)
+	}
+	if _, err := ds104.OpenBolt(filepath.Join(dir, "no", "such", "dir"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
+func TestBoltWritersShareFlushes(t *testing.T) {
+	b := openBolt(t, filepath.Join(t.TempDir(), "s"), nil)
+	const n = 500
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			if _, err := b.Put(t.Context(), strconv.Itoa(i), []byte("x"), ds104.PutOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if s := b.Stats(); s.Entries != n || s.Commits >= n/2 {
+		t.Errorf("%d flushes for %d concurrent writers", s.Commits, n)
+	}
+}
+
+// killEnv makes the test binary a writer that is to be killed.
+const killEnv = "CONNECTS_DS104_KILL_FILE"
+
+// value is long enough to span pages, and a torn one is recognised.
+func value(i int) []byte { return bytes.Repeat([]byte(fmt.Sprintf("%06d.", i)), 1+i%900) }
+
+// writeUntilKilled is the process that TestKilledWriter kills. It prints the
+// number of each put that was acknowledged.
+func writeUntilKilled(path string) error {
+	b, err := ds104.OpenBolt(path, nil)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := w; i < 1000; i += 4 {
+				_, err := b.Put(context.Background(), strconv.Itoa(i), value(i), ds104.PutOptions{})
+				mu.Lock()
+				if err == nil {
+					fmt.Printf("acknowledged %d\n", i)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return b.Close()
+}
+
+func TestKilledWriter(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 5
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range rounds {
+		path := filepath.Join(t.TempDir(), "s")
+		cmd := exec.CommandContext(t.Context(), self)
+		cmd.Env = append(os.Environ(), killEnv+"="+path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		stopAt := 1 + rand.IntN(100)
+		var acknowledged []int
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			var i int
+			if _, err := fmt.Sscanf(lines.Text(), "acknowledged %d", &i); err != nil {
+				continue
+			}
+			if acknowledged = append(acknowledged, i); len(acknowledged) == stopAt {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		_ = cmd.Wait() // killed
+		if len(acknowledged) < stopAt {
+			t.Fatalf("round %d: the writer ended by itself after %d of %d", round, len(acknowledged), stopAt)
+		}
+		b, err := ds104.OpenBolt(path, nil)
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		for _, i := range acknowledged {
+			if e, err := b.Get(t.Context(), strconv.Itoa(i)); err != nil || !bytes.Equal(e.Value, value(i)) {
+				t.Errorf("round %d: acknowledged put %d: %d bytes, %v", round, i, len(e.Value), err)
+			}
+		}
+		entries := 0
+		for e, err := range b.List(t.Context(), "") {
+			if i, _ := strconv.Atoi(e.Key); err != nil || !bytes.Equal(e.Value, value(i)) {
+				t.Fatalf("round %d: torn %q, %v", round, e.Key, err)
+			}
+			entries++
+		}
+		if s := b.Stats(); s.Entries != entries {
+			t.Errorf("round %d: counts say %d entries, there are %d", round, s.Entries, entries)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCopyOfTheFileOpens(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s")
+	b := openBolt(t, path, nil)
+	for round := range 20 {
+		for i := range 20 {
+			if _, err := b.Put(t.Context(), strconv.Itoa(i), value(round*20+i), ds104.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// What the disk holds after a flush is what a power cut leaves.
+		img := filepath.Join(dir, "image"+strconv.Itoa(round))
+		if err := copyFile(img, path); err != nil {
+			t.Fatal(err)
+		}
+		c := openBolt(t, img, nil)
+		for i := range 20 {
+			if e, err := c.Get(t.Context(), strconv.Itoa(i)); err != nil || !bytes.Equal(e.Value, value(round*20+i)) {
+				t.Fatalf("round %d key %d: %v", round, i, err)
+			}
+		}
+	}
+}
+
+func copyFile(to, from string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	return errors.Join(err, w.Close())
+}
+
+func BenchmarkBoltPut(b *testing.B) {
+	for _, callers := range []int{1, 16, 128} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := openBolt(b, filepath.Join(b.TempDir(), "s"), nil)
+			v := make([]byte, 2000)
+			b.ReportAllocs()
+			b.SetParallelism(callers)
+			b.RunParallel(func(pb *testing.PB) {
+				for i := rand.IntN(1 << 20); pb.Next(); i++ {
+					if _, err := s.Put(b.Context(), strconv.Itoa(i%10000), v, ds104.PutOptions{}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,249 @@
+package ds104
+
+import (
+	"bytes"
+	"encoding/binary"
+	stderrors "errors"
+	"time"
+
+	"github.com/pkg/errors"
+	bolt "go.etcd.io/bbolt"
+)
+
+// write is the only goroutine that changes the file. It takes what has queued up
+// meanwhile as one transaction, so that all of it shares one flush.
+func (b *Bolt) write() {
+	defer close(b.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-b.kick:
+		case <-timer.C:
+		}
+		for {
+			batch, closed := b.take()
+			if len(batch) == 0 && closed {
+				return
+			}
+			next := b.commit(batch)
+			if next.IsZero() {
+				timer.Reset(time.Hour) // nothing expires
+			} else {
+				timer.Reset(max(time.Until(next), 0))
+			}
+			if len(batch) == 0 {
+				break
+			}
+		}
+	}
+}
+
+// take removes the next batch from the queue.
+func (b *Bolt) take() (batch []*boltOp, closed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, size := 0, 0
+	for n < len(b.queue) && n < maxBatch && (n == 0 || size < maxBatchBytes) {
+		size += len(b.queue[n].value)
+		n++
+	}
+	batch = b.queue[:n:n]
+	if b.queue = b.queue[n:]; len(b.queue) == 0 {
+		b.queue = nil
+	}
+	return batch, b.closed
+}
+
+// batchTx is one transaction with the counts as they will be after it.
+type batchTx struct {
+	b            *Bolt
+	data, expiry *bolt.Bucket
+	now          time.Time
+	stats        BoltStats
+	changes      []change
+}
+
+// commit applies a batch, and lets entries expire that are due. It returns when
+// the next one expires. When the transaction fails, every operation of the batch
+// gets its error and nothing has changed.
+func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
+	b.mu.Lock()
+	t := batchTx{b: b, now: time.Now(), stats: b.stats}
+	b.mu.Unlock()
+	due := false
+	_ = b.db.View(func(tx *bolt.Tx) error {
+		due, next = firstDue(tx.Bucket(bucketExpiry), t.now)
+		return nil
+	})
+	if len(batch) == 0 && !due {
+		return next
+	}
+	err := b.db.Update(func(tx *bolt.Tx) error {
+		t.data, t.expiry = tx.Bucket(bucketData), tx.Bucket(bucketExpiry)
+		if err := t.expire(); err != nil {
+			return err
+		}
+		for _, op := range batch {
+			if err := t.apply(op); err != nil {
+				return err
+			}
+		}
+		if len(t.changes) == 0 {
+			_, next = firstDue(t.expiry, t.now)
+			return errNothing // no flush for refusals
+		}
+		var c [24]byte
+		binary.BigEndian.PutUint64(c[:], uint64(t.stats.Revision))
+		binary.BigEndian.PutUint64(c[8:], uint64(t.stats.Entries))
+		binary.BigEndian.PutUint64(c[16:], uint64(t.stats.Bytes))
+		_, next = firstDue(t.expiry, t.now)
+		return tx.Bucket(bucketMeta).Put(keyCounts, c[:])
+	})
+	switch {
+	case err == errNothing:
+		err = nil
+	case err == nil:
+		t.stats.Commits++
+	default:
+		err = errors.Wrap(err, "ds104: commit")
+	}
+	b.mu.Lock()
+	if err == nil {
+		b.stats = t.stats
+	} else {
+		b.stats.Failed++
+	}
+	b.mu.Unlock()
+	if err == nil {
+		b.feed.publish(t.changes...)
+	} else {
+		next = t.now.Add(time.Second) // for what is due; not at once again
+	}
+	for _, op := range batch {
+		if err != nil {
+			op.rev, op.err = 0, err
+		}
+		close(op.done)
+	}
+	return next
+}
+
+var errNothing = stderrors.New("ds104: nothing changed")
+
+// firstDue tells when the next entry expires and whether that is now.
+func firstDue(expiry *bolt.Bucket, now time.Time) (bool, time.Time) {
+	k, _ := expiry.Cursor().First()
+	if len(k) < 8 {
+		return false, time.Time{}
+	}
+	at := expiryOf(int64(binary.BigEndian.Uint64(k)))
+	return !at.After(now), at
+}
+
+// expire removes what is due; the expiry bucket is in the order of time.
+func (t *batchTx) expire() error {
+	for {
+		due, _ := firstDue(t.expiry, t.now)
+		if !due {
+			return nil
+		}
+		k, _ := t.expiry.Cursor().First()
+		key := bytes.Clone(k[8:])
+		old := t.data.Get(key)
+		if old == nil { // cannot be, but must not loop
+			if err := t.expiry.Delete(bytes.Clone(k)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.remove(key, bytes.Clone(old)); err != nil {
+			return err
+		}
+		t.stats.Expired++
+	}
+}
+
+// apply does one operation. A refusal is the operation's own error; the error
+// returned is that of the file and ends the transaction.
+func (t *batchTx) apply(op *boltOp) error {
+	old := t.data.Get(op.key)
+	var rev Revision
+	var oldSize int64
+	if old != nil {
+		old = bytes.Clone(old) // valid only until the bucket changes
+		var err error
+		if rev, _, _, err = unpack(old); err != nil {
+			return err
+		}
+		oldSize = int64(len(op.key) + len(old) - boltHead)
+	}
+	if op.o.IfAbsent && old != nil || op.o.IfRevision != 0 && rev != op.o.IfRevision {
+		t.stats.Refused++
+		op.err = ErrRevision
+		return nil
+	}
+	if op.del {
+		if old == nil {
+			return nil
+		}
+		t.stats.Deletes++
+		return t.remove(op.key, old)
+	}
+	grows := int64(len(op.key)+len(op.value)) - oldSize
+	if old == nil && t.stats.Entries >= t.b.opts.MaxEntries || grows > 0 && t.stats.Bytes+grows > t.b.opts.MaxBytes {
+		t.stats.Full++
+		op.err = ErrFull
+		return nil
+	}
+	if err := t.forgetExpiry(op.key, old); err != nil {
+		return err
+	}
+	var expires int64
+	if op.o.TTL > 0 {
+		expires = t.now.Add(op.o.TTL).UnixNano()
+		if err := t.expiry.Put(expiryKey(expires, op.key), nil); err != nil {
+			return err
+		}
+	}
+	t.stats.Revision++
+	t.stats.Bytes += grows
+	t.stats.Puts++
+	if old == nil {
+		t.stats.Entries++
+	}
+	op.rev = t.stats.Revision
+	v := make([]byte, boltHead+len(op.value))
+	binary.BigEndian.PutUint64(v, uint64(op.rev))
+	binary.BigEndian.PutUint64(v[8:], uint64(expires))
+	copy(v[boltHead:], op.value)
+	t.changes = append(t.changes, change{kind: EventPut, key: string(op.key), value: op.value, rev: op.rev, expires: expiryOf(expires)})
+	return t.data.Put(op.key, v)
+}
+
+// remove takes an entry out.
+func (t *batchTx) remove(key, old []byte) error {
+	if err := t.forgetExpiry(key, old); err != nil {
+		return err
+	}
+	t.stats.Revision++
+	t.stats.Entries--
+	t.stats.Bytes -= int64(len(key) + len(old) - boltHead)
+	t.changes = append(t.changes, change{kind: EventDelete, key: string(key), rev: t.stats.Revision})
+	return t.data.Delete(key)
+}
+
+func (t *batchTx) forgetExpiry(key, old []byte) error {
+	if old == nil {
+		return nil
+	}
+	_, expires, _, err := unpack(old)
+	if err != nil || expires == 0 {
+		return err
+	}
+	return t.expiry.Delete(expiryKey(expires, key))
+}
+
+func expiryKey(expires int64, key []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), uint64(expires)), key...)
+}
