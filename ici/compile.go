@@ -38,20 +38,30 @@ func compile(f *iciprofile.File) *Profile {
 }
 
 func (p *Profile) compileParams(f *iciprofile.File) {
+	built := map[string]Param{}
 	for i, name := range f.ParamNames() {
-		p.params = append(p.params, newTag(name))
-		p.addParam(name, Param(i+1))
+		x := Param(i + 1)
+		built[name] = x
+		wire := name
+		if to, ok := f.Renamed[name]; ok {
+			wire = to
+		}
+		p.params = append(p.params, newTag(wire))
+		p.addParam(wire, x)
 	}
+	p.paramBuilt = built
 	for _, a := range f.ParamAliases {
-		p.addParam(a.Alias, p.paramBy[a.Name])
+		p.addParam(a.Alias, built[a.Name])
 	}
 	for _, s := range f.Secrets {
-		p.secret[p.paramBy[s]] = true
+		p.secret[built[s]] = true
 	}
 }
 
 func (p *Profile) addParam(name string, x Param) {
-	p.paramBy[name] = x
+	if p.paramBy[name] == ParamUnknown {
+		p.paramBy[name] = x
+	}
 	if low := strings.ToLower(name); p.foldedP[low] == ParamUnknown {
 		p.foldedP[low] = x
 	}
@@ -98,7 +108,7 @@ func (p *Profile) compileOp(s *iciprofile.Service, o *iciprofile.Op, num Service
 		status:  statusOf[o.Status],
 	}
 	for _, x := range o.Params {
-		info.params = append(info.params, opParam{p.paramBy[x.Name], x.Type, newTag(x.Name)})
+		info.params = append(info.params, opParam{p.paramBuilt[x.Built], x.Type, newTag(x.Name)})
 	}
 	return info
 }
@@ -109,7 +119,7 @@ func (p *Profile) compileTypes(f *iciprofile.File) {
 		for i, m := range t.Members {
 			p.members = append(p.members, newTag(m.Name))
 			for _, a := range f.MemberAliases {
-				if a.Name == t.Name+"."+m.Name {
+				if a.Name == t.Name+"."+m.Built {
 					info.aliases = append(info.aliases, memberAlias{i, a.Alias})
 				}
 			}

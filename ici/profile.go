@@ -43,6 +43,8 @@ type Profile struct {
 	byNS    map[string]Service
 	paramBy map[string]Param
 	foldedP map[string]Param
+
+	paramBuilt map[string]Param // by the name in the built-in profile
 }
 
 type serviceInfo struct {

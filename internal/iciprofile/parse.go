@@ -113,7 +113,7 @@ func (p *parser) statement(w []string) {
 		p.status(a[2])
 		p.prefixes = append(p.prefixes, Alias{a[0], a[1], Status(a[2]), a[3], p.line})
 	case "service":
-		p.service = &Service{Key: a[0], Name: a[1], Inbound: a[2] == "in", Status: p.status(a[3]), Source: a[4], Line: p.line}
+		p.service = &Service{Key: a[0], Built: a[1], Name: a[1], Inbound: a[2] == "in", Status: p.status(a[3]), Source: a[4], Line: p.line}
 		if a[2] != "in" && a[2] != "out" {
 			p.fail("service: direction in or out expected, %q found", a[2])
 		}
@@ -129,7 +129,7 @@ func (p *parser) statement(w []string) {
 	case "fallback":
 		p.service.Fallback = a[0]
 	case "op":
-		p.op = &Op{Name: a[0], Status: p.status(a[1]), Source: a[2], Line: p.line}
+		p.op = &Op{Built: a[0], Name: a[0], Status: p.status(a[1]), Source: a[2], Line: p.line}
 		p.service.Ops = append(p.service.Ops, p.op)
 	case "doc":
 		p.op.Doc = a[0]
@@ -140,9 +140,9 @@ func (p *parser) statement(w []string) {
 	case "alias":
 		p.op.Aliases = append(p.op.Aliases, a...)
 	case "param":
-		p.op.Params = append(p.op.Params, Param{a[0], a[1], p.status(a[2]), a[3], p.line})
+		p.op.Params = append(p.op.Params, Param{a[0], a[0], a[1], p.status(a[2]), a[3], p.line})
 	case "result":
-		p.op.Result = Param{a[0], a[1], p.status(a[2]), a[3], p.line}
+		p.op.Result = Param{a[0], a[0], a[1], p.status(a[2]), a[3], p.line}
 	case "faults":
 		p.op.Faults = append(p.op.Faults, a...)
 	case "paramalias":
@@ -158,20 +158,20 @@ func (p *parser) statement(w []string) {
 	case "abap":
 		p.typ.ABAP = a[0]
 	case "member":
-		p.typ.Members = append(p.typ.Members, Member{a[0], a[1], p.status(a[2]), a[3], a[4], p.line})
+		p.typ.Members = append(p.typ.Members, Member{a[0], a[0], a[1], p.status(a[2]), a[3], a[4], p.line})
 	case "enum":
 		p.enum = &Enum{Name: a[0], Note: a[1], Line: p.line}
 		p.service, p.op, p.typ = nil, nil, nil
 		p.f.Enums = append(p.f.Enums, p.enum)
 	case "code":
-		p.enum.Codes = append(p.enum.Codes, Code{a[0], a[1], p.status(a[2]), a[3], a[4], p.line})
+		p.enum.Codes = append(p.enum.Codes, Code{a[0], a[1], a[1], p.status(a[2]), a[3], a[4], p.line})
 	case "range":
-		p.enum.Ranges = append(p.enum.Ranges, Code{"", a[0], p.status(a[1]), a[2], a[3], p.line})
+		p.enum.Ranges = append(p.enum.Ranges, Code{"", a[0], a[0], p.status(a[1]), a[2], a[3], p.line})
 	case "fault":
 		if a[1] != "Client" && a[1] != "Server" {
 			p.fail("fault: Client or Server expected, %q found", a[1])
 		}
-		p.f.Faults = append(p.f.Faults, &Fault{a[0], a[1] == "Client", p.status(a[2]), a[3], a[4], p.line})
+		p.f.Faults = append(p.f.Faults, &Fault{a[0], a[0], a[1] == "Client", p.status(a[2]), a[3], a[4], p.line})
 	}
 }
 

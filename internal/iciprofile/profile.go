@@ -17,6 +17,9 @@ func (s Status) Valid() bool {
 }
 
 // File is a whole profile, in the order of the text.
+//
+// Names can be changed by an override. Each struct keeps the name of the built-in profile in a field that no override
+// touches: Key for services and codes, Built for the others.
 type File struct {
 	Wire          []Wire
 	Services      []*Service
@@ -26,6 +29,9 @@ type File struct {
 	ParamAliases  []Alias
 	MemberAliases []Alias
 	Secrets       []string
+
+	// Renamed holds parameters that an override renamed in all operations: built-in name to new name.
+	Renamed map[string]string
 }
 
 // Wire is one name or number of the envelope.
@@ -38,6 +44,7 @@ type Wire struct {
 // Service is one ICI service.
 type Service struct {
 	Key       string // name in Go: User
+	Built     string // name in the built-in profile
 	Name      string // name on the wire: IciUser
 	Inbound   bool   // SAP calls the connector
 	Status    Status
@@ -54,6 +61,7 @@ type Service struct {
 
 // Op is one operation.
 type Op struct {
+	Built    string
 	Name     string
 	Status   Status
 	Source   string
@@ -69,6 +77,7 @@ type Op struct {
 
 // Param is one parameter or the result of an operation.
 type Param struct {
+	Built      string
 	Name, Type string
 	Status     Status
 	Note       string
@@ -87,6 +96,7 @@ type Type struct {
 
 // Member is one member of a type.
 type Member struct {
+	Built      string
 	Name, Type string
 	Status     Status
 	Source     string
@@ -104,15 +114,18 @@ type Enum struct {
 
 // Code is one code of an Enum. Key is its name in Go.
 type Code struct {
-	Key, ID string
-	Status  Status
-	Source  string
-	Text    string
-	Line    int
+	Key    string
+	Built  string
+	ID     string
+	Status Status
+	Source string
+	Text   string
+	Line   int
 }
 
 // Fault is one fault code.
 type Fault struct {
+	Built  string
 	Code   string
 	Client bool // the caller is at fault
 	Status Status
@@ -149,16 +162,16 @@ func (f *File) Type(name string) *Type {
 	return nil
 }
 
-// ParamNames returns every parameter name once, in the order of first use. The index of a name is its number in Go, less one.
+// ParamNames returns every built-in parameter name once, in the order of first use. The index of a name is its number in Go, less one.
 func (f *File) ParamNames() []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, s := range f.Services {
 		for _, o := range s.Ops {
 			for _, p := range o.Params {
-				if !seen[p.Name] {
-					seen[p.Name] = true
-					out = append(out, p.Name)
+				if !seen[p.Built] {
+					seen[p.Built] = true
+					out = append(out, p.Built)
 				}
 			}
 		}
