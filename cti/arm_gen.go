@@ -56,6 +56,8 @@ func (m *MediaLoginReq) VisitFields(_ Version, f func(FieldValue) bool) { visitB
 // MapText does nothing: where text stands in the body is not known.
 func (m *MediaLoginReq) MapText(func(string) string) {}
 
+func (m *MediaLoginReq) bytes() []byte { return m.Body }
+
 // MediaLoginResp is MEDIA_LOGIN_RESP, message 152, server to client, from
 // version 9: answer to MEDIA_LOGIN_REQ.
 //
@@ -100,6 +102,8 @@ func (m *MediaLoginResp) VisitFields(_ Version, f func(FieldValue) bool) { visit
 // MapText does nothing: where text stands in the body is not known.
 func (m *MediaLoginResp) MapText(func(string) string) {}
 
+func (m *MediaLoginResp) bytes() []byte { return m.Body }
+
 // MediaLogoutInd is MEDIA_LOGOUT_IND, message 153, client to server, from
 // version 9: reports the logout of an agent from an MRD.
 //
@@ -135,6 +139,8 @@ func (m *MediaLogoutInd) VisitFields(_ Version, f func(FieldValue) bool) { visit
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *MediaLogoutInd) MapText(func(string) string) {}
+
+func (m *MediaLogoutInd) bytes() []byte { return m.Body }
 
 // MakeAgentRoutableInd is MAKE_AGENT_ROUTABLE_IND, message 154, client to
 // server, from version 9: from now on CCE assigns tasks of the MRD to the
@@ -172,6 +178,8 @@ func (m *MakeAgentRoutableInd) VisitFields(_ Version, f func(FieldValue) bool) {
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *MakeAgentRoutableInd) MapText(func(string) string) {}
+
+func (m *MakeAgentRoutableInd) bytes() []byte { return m.Body }
 
 // MakeAgentNotRoutableReq is MAKE_AGENT_NOT_ROUTABLE_REQ, message 155,
 // client to server, from version 9: from now on the application assigns
@@ -222,6 +230,8 @@ func (m *MakeAgentNotRoutableReq) VisitFields(_ Version, f func(FieldValue) bool
 // MapText does nothing: where text stands in the body is not known.
 func (m *MakeAgentNotRoutableReq) MapText(func(string) string) {}
 
+func (m *MakeAgentNotRoutableReq) bytes() []byte { return m.Body }
+
 // MakeAgentNotRoutableResp is MAKE_AGENT_NOT_ROUTABLE_RESP, message 156,
 // server to client, from version 9: positive answer to
 // MAKE_AGENT_NOT_ROUTABLE_REQ.
@@ -269,6 +279,8 @@ func (m *MakeAgentNotRoutableResp) VisitFields(_ Version, f func(FieldValue) boo
 // MapText does nothing: where text stands in the body is not known.
 func (m *MakeAgentNotRoutableResp) MapText(func(string) string) {}
 
+func (m *MakeAgentNotRoutableResp) bytes() []byte { return m.Body }
+
 // MakeAgentReadyInd is MAKE_AGENT_READY_IND, message 157, client to server,
 // from version 9: agent is ready in the MRD.
 //
@@ -304,6 +316,8 @@ func (m *MakeAgentReadyInd) VisitFields(_ Version, f func(FieldValue) bool) { vi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *MakeAgentReadyInd) MapText(func(string) string) {}
+
+func (m *MakeAgentReadyInd) bytes() []byte { return m.Body }
 
 // MakeAgentNotReadyReq is MAKE_AGENT_NOT_READY_REQ, message 158, client to
 // server, from version 9: agent is not ready in the MRD.
@@ -351,6 +365,8 @@ func (m *MakeAgentNotReadyReq) VisitFields(_ Version, f func(FieldValue) bool) {
 // MapText does nothing: where text stands in the body is not known.
 func (m *MakeAgentNotReadyReq) MapText(func(string) string) {}
 
+func (m *MakeAgentNotReadyReq) bytes() []byte { return m.Body }
+
 // MakeAgentNotReadyResp is MAKE_AGENT_NOT_READY_RESP, message 159, server
 // to client, from version 9: positive answer to MAKE_AGENT_NOT_READY_REQ.
 //
@@ -395,6 +411,8 @@ func (m *MakeAgentNotReadyResp) VisitFields(_ Version, f func(FieldValue) bool) 
 // MapText does nothing: where text stands in the body is not known.
 func (m *MakeAgentNotReadyResp) MapText(func(string) string) {}
 
+func (m *MakeAgentNotReadyResp) bytes() []byte { return m.Body }
+
 // OfferTaskInd is OFFER_TASK_IND, message 160, client to server, from
 // version 9: a task that CCE assigned was offered to the agent.
 //
@@ -428,6 +446,8 @@ func (m *OfferTaskInd) VisitFields(_ Version, f func(FieldValue) bool) { visitBo
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *OfferTaskInd) MapText(func(string) string) {}
+
+func (m *OfferTaskInd) bytes() []byte { return m.Body }
 
 // OfferApplicationTaskReq is OFFER_APPLICATION_TASK_REQ, message 161,
 // client to server, from version 9: a task that the application assigned
@@ -480,6 +500,8 @@ func (m *OfferApplicationTaskReq) VisitFields(_ Version, f func(FieldValue) bool
 // MapText does nothing: where text stands in the body is not known.
 func (m *OfferApplicationTaskReq) MapText(func(string) string) {}
 
+func (m *OfferApplicationTaskReq) bytes() []byte { return m.Body }
+
 // OfferApplicationTaskResp is OFFER_APPLICATION_TASK_RESP, message 162,
 // server to client, from version 9: positive answer to
 // OFFER_APPLICATION_TASK_REQ.
@@ -527,6 +549,8 @@ func (m *OfferApplicationTaskResp) VisitFields(_ Version, f func(FieldValue) boo
 // MapText does nothing: where text stands in the body is not known.
 func (m *OfferApplicationTaskResp) MapText(func(string) string) {}
 
+func (m *OfferApplicationTaskResp) bytes() []byte { return m.Body }
+
 // StartTaskInd is START_TASK_IND, message 163, client to server, from
 // version 9: agent began a task that CCE assigned.
 //
@@ -560,6 +584,8 @@ func (m *StartTaskInd) VisitFields(_ Version, f func(FieldValue) bool) { visitBo
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *StartTaskInd) MapText(func(string) string) {}
+
+func (m *StartTaskInd) bytes() []byte { return m.Body }
 
 // StartApplicationTaskReq is START_APPLICATION_TASK_REQ, message 164,
 // client to server, from version 9: agent began a task that the application
@@ -612,6 +638,8 @@ func (m *StartApplicationTaskReq) VisitFields(_ Version, f func(FieldValue) bool
 // MapText does nothing: where text stands in the body is not known.
 func (m *StartApplicationTaskReq) MapText(func(string) string) {}
 
+func (m *StartApplicationTaskReq) bytes() []byte { return m.Body }
+
 // StartApplicationTaskResp is START_APPLICATION_TASK_RESP, message 165,
 // server to client, from version 9: positive answer to
 // START_APPLICATION_TASK_REQ.
@@ -659,6 +687,8 @@ func (m *StartApplicationTaskResp) VisitFields(_ Version, f func(FieldValue) boo
 // MapText does nothing: where text stands in the body is not known.
 func (m *StartApplicationTaskResp) MapText(func(string) string) {}
 
+func (m *StartApplicationTaskResp) bytes() []byte { return m.Body }
+
 // PauseTaskInd is PAUSE_TASK_IND, message 166, client to server, from
 // version 9: agent paused a task.
 //
@@ -692,6 +722,8 @@ func (m *PauseTaskInd) VisitFields(_ Version, f func(FieldValue) bool) { visitBo
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *PauseTaskInd) MapText(func(string) string) {}
+
+func (m *PauseTaskInd) bytes() []byte { return m.Body }
 
 // ResumeTaskInd is RESUME_TASK_IND, message 167, client to server, from
 // version 9: agent went on with a paused task.
@@ -727,6 +759,8 @@ func (m *ResumeTaskInd) VisitFields(_ Version, f func(FieldValue) bool) { visitB
 // MapText does nothing: where text stands in the body is not known.
 func (m *ResumeTaskInd) MapText(func(string) string) {}
 
+func (m *ResumeTaskInd) bytes() []byte { return m.Body }
+
 // WrapupTaskInd is WRAPUP_TASK_IND, message 168, client to server, from
 // version 9: agent does follow-up work for a task.
 //
@@ -761,6 +795,8 @@ func (m *WrapupTaskInd) VisitFields(_ Version, f func(FieldValue) bool) { visitB
 // MapText does nothing: where text stands in the body is not known.
 func (m *WrapupTaskInd) MapText(func(string) string) {}
 
+func (m *WrapupTaskInd) bytes() []byte { return m.Body }
+
 // EndTaskInd is END_TASK_IND, message 169, client to server, from version
 // 9: a task ended.
 //
@@ -794,6 +830,8 @@ func (m *EndTaskInd) VisitFields(_ Version, f func(FieldValue) bool) { visitBody
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *EndTaskInd) MapText(func(string) string) {}
+
+func (m *EndTaskInd) bytes() []byte { return m.Body }
 
 // AgentMadeNotRoutableEvent is AGENT_MADE_NOT_ROUTABLE_EVENT, message 170,
 // server to client, from version 9: CCE made the agent not routable in the
@@ -834,6 +872,8 @@ func (m *AgentMadeNotRoutableEvent) VisitFields(_ Version, f func(FieldValue) bo
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentMadeNotRoutableEvent) MapText(func(string) string) {}
 
+func (m *AgentMadeNotRoutableEvent) bytes() []byte { return m.Body }
+
 // AgentInterruptAdvisoryEvent is AGENT_INTERRUPT_ADVISORY_EVENT, message
 // 171, server to client, from version 9: a task that cannot be interrupted
 // interrupts the agent.
@@ -873,6 +913,8 @@ func (m *AgentInterruptAdvisoryEvent) VisitFields(_ Version, f func(FieldValue) 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInterruptAdvisoryEvent) MapText(func(string) string) {}
 
+func (m *AgentInterruptAdvisoryEvent) bytes() []byte { return m.Body }
+
 // AgentInterruptAcceptedInd is AGENT_INTERRUPT_ACCEPTED_IND, message 172,
 // client to server, from version 9: application accepts the interrupt.
 //
@@ -909,6 +951,8 @@ func (m *AgentInterruptAcceptedInd) VisitFields(_ Version, f func(FieldValue) bo
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInterruptAcceptedInd) MapText(func(string) string) {}
 
+func (m *AgentInterruptAcceptedInd) bytes() []byte { return m.Body }
+
 // AgentInterruptUnacceptedInd is AGENT_INTERRUPT_UNACCEPTED_IND, message
 // 173, client to server, from version 9: application refuses the interrupt.
 //
@@ -944,6 +988,8 @@ func (m *AgentInterruptUnacceptedInd) VisitFields(_ Version, f func(FieldValue) 
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInterruptUnacceptedInd) MapText(func(string) string) {}
+
+func (m *AgentInterruptUnacceptedInd) bytes() []byte { return m.Body }
 
 // AgentInterruptDoneAdvisoryEvent is AGENT_INTERRUPT_DONE_ADVISORY_EVENT,
 // message 174, server to client, from version 9: the interrupt is over.
@@ -985,6 +1031,8 @@ func (m *AgentInterruptDoneAdvisoryEvent) VisitFields(_ Version, f func(FieldVal
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInterruptDoneAdvisoryEvent) MapText(func(string) string) {}
 
+func (m *AgentInterruptDoneAdvisoryEvent) bytes() []byte { return m.Body }
+
 // AgentInterruptDoneAcceptedInd is AGENT_INTERRUPT_DONE_ACCEPTED_IND,
 // message 175, client to server, from version 9: application accepts the
 // end of the interrupt.
@@ -1021,6 +1069,8 @@ func (m *AgentInterruptDoneAcceptedInd) VisitFields(_ Version, f func(FieldValue
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInterruptDoneAcceptedInd) MapText(func(string) string) {}
+
+func (m *AgentInterruptDoneAcceptedInd) bytes() []byte { return m.Body }
 
 // ChangeMaxTaskLimitReq is CHANGE_MAX_TASK_LIMIT_REQ, message 176, client
 // to server, from version 9: changes the number of simultaneous tasks of an
@@ -1069,6 +1119,8 @@ func (m *ChangeMaxTaskLimitReq) VisitFields(_ Version, f func(FieldValue) bool) 
 // MapText does nothing: where text stands in the body is not known.
 func (m *ChangeMaxTaskLimitReq) MapText(func(string) string) {}
 
+func (m *ChangeMaxTaskLimitReq) bytes() []byte { return m.Body }
+
 // ChangeMaxTaskLimitResp is CHANGE_MAX_TASK_LIMIT_RESP, message 177, server
 // to client, from version 9: positive answer to CHANGE_MAX_TASK_LIMIT_REQ.
 //
@@ -1114,6 +1166,8 @@ func (m *ChangeMaxTaskLimitResp) VisitFields(_ Version, f func(FieldValue) bool)
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *ChangeMaxTaskLimitResp) MapText(func(string) string) {}
+
+func (m *ChangeMaxTaskLimitResp) bytes() []byte { return m.Body }
 
 // OverrideLimitReq is OVERRIDE_LIMIT_REQ, message 178, client to server,
 // from version 9: asks to assign a task beyond the limit.
@@ -1161,6 +1215,8 @@ func (m *OverrideLimitReq) VisitFields(_ Version, f func(FieldValue) bool) { vis
 // MapText does nothing: where text stands in the body is not known.
 func (m *OverrideLimitReq) MapText(func(string) string) {}
 
+func (m *OverrideLimitReq) bytes() []byte { return m.Body }
+
 // OverrideLimitResp is OVERRIDE_LIMIT_RESP, message 179, server to client,
 // from version 9: positive answer to OVERRIDE_LIMIT_REQ.
 //
@@ -1205,6 +1261,8 @@ func (m *OverrideLimitResp) VisitFields(_ Version, f func(FieldValue) bool) { vi
 // MapText does nothing: where text stands in the body is not known.
 func (m *OverrideLimitResp) MapText(func(string) string) {}
 
+func (m *OverrideLimitResp) bytes() []byte { return m.Body }
+
 // UpdateTaskContextInd is UPDATE_TASK_CONTEXT_IND, message 180, client to
 // server, from version 9: changes call variables of a task.
 //
@@ -1239,6 +1297,8 @@ func (m *UpdateTaskContextInd) VisitFields(_ Version, f func(FieldValue) bool) {
 // MapText does nothing: where text stands in the body is not known.
 func (m *UpdateTaskContextInd) MapText(func(string) string) {}
 
+func (m *UpdateTaskContextInd) bytes() []byte { return m.Body }
+
 // BeginAgentInitInd is BEGIN_AGENT_INIT_IND, message 181, client to server,
 // from version 9: start of the resynchronisation of agents and tasks.
 //
@@ -1272,6 +1332,8 @@ func (m *BeginAgentInitInd) VisitFields(_ Version, f func(FieldValue) bool) { vi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *BeginAgentInitInd) MapText(func(string) string) {}
+
+func (m *BeginAgentInitInd) bytes() []byte { return m.Body }
 
 // AgentInitReq is AGENT_INIT_REQ, message 182, client to server, from
 // version 9: state of one agent during resynchronisation.
@@ -1321,6 +1383,8 @@ func (m *AgentInitReq) VisitFields(_ Version, f func(FieldValue) bool) { visitBo
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInitReq) MapText(func(string) string) {}
 
+func (m *AgentInitReq) bytes() []byte { return m.Body }
+
 // AgentInitResp is AGENT_INIT_RESP, message 183, server to client, from
 // version 9: positive answer to AGENT_INIT_REQ.
 //
@@ -1365,6 +1429,8 @@ func (m *AgentInitResp) VisitFields(_ Version, f func(FieldValue) bool) { visitB
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInitResp) MapText(func(string) string) {}
 
+func (m *AgentInitResp) bytes() []byte { return m.Body }
+
 // EndAgentInitInd is END_AGENT_INIT_IND, message 184, client to server,
 // from version 9: end of the resynchronisation.
 //
@@ -1398,6 +1464,8 @@ func (m *EndAgentInitInd) VisitFields(_ Version, f func(FieldValue) bool) { visi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *EndAgentInitInd) MapText(func(string) string) {}
+
+func (m *EndAgentInitInd) bytes() []byte { return m.Body }
 
 // TaskInitInd is TASK_INIT_IND, message 185, client to server, from version
 // 9: state of one task that already has a task id, during
@@ -1434,6 +1502,8 @@ func (m *TaskInitInd) VisitFields(_ Version, f func(FieldValue) bool) { visitBod
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskInitInd) MapText(func(string) string) {}
 
+func (m *TaskInitInd) bytes() []byte { return m.Body }
+
 // AgentInitReadyEvent is AGENT_INIT_READY_EVENT, message 186, server to
 // client, from version 9: CCE is ready for the resynchronisation.
 //
@@ -1469,6 +1539,8 @@ func (m *AgentInitReadyEvent) VisitFields(_ Version, f func(FieldValue) bool) { 
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentInitReadyEvent) MapText(func(string) string) {}
+
+func (m *AgentInitReadyEvent) bytes() []byte { return m.Body }
 
 // GetPrecallMessagesReq is GET_PRECALL_MESSAGES_REQ, message 187, client to
 // server, from version 9: asks for announcements not yet delivered.
@@ -1516,6 +1588,8 @@ func (m *GetPrecallMessagesReq) VisitFields(_ Version, f func(FieldValue) bool) 
 // MapText does nothing: where text stands in the body is not known.
 func (m *GetPrecallMessagesReq) MapText(func(string) string) {}
 
+func (m *GetPrecallMessagesReq) bytes() []byte { return m.Body }
+
 // GetPrecallMessagesResp is GET_PRECALL_MESSAGES_RESP, message 188, server
 // to client, from version 9: positive answer to GET_PRECALL_MESSAGES_REQ.
 //
@@ -1562,6 +1636,8 @@ func (m *GetPrecallMessagesResp) VisitFields(_ Version, f func(FieldValue) bool)
 // MapText does nothing: where text stands in the body is not known.
 func (m *GetPrecallMessagesResp) MapText(func(string) string) {}
 
+func (m *GetPrecallMessagesResp) bytes() []byte { return m.Body }
+
 // AgentLegacyPreCallEvent is AGENT_LEGACY_PRE_CALL_EVENT, message 189,
 // server to client, from version 9: context of a task for legacy agents.
 //
@@ -1601,6 +1677,8 @@ func (m *AgentLegacyPreCallEvent) VisitFields(_ Version, f func(FieldValue) bool
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentLegacyPreCallEvent) MapText(func(string) string) {}
+
+func (m *AgentLegacyPreCallEvent) bytes() []byte { return m.Body }
 
 // FailureResp is FAILURE_RESP, message 190, server to client, from version
 // 9: negative answer to an ARM indication.
@@ -1646,6 +1724,8 @@ func (m *FailureResp) VisitFields(_ Version, f func(FieldValue) bool) { visitBod
 // MapText does nothing: where text stands in the body is not known.
 func (m *FailureResp) MapText(func(string) string) {}
 
+func (m *FailureResp) bytes() []byte { return m.Body }
+
 // SetAppPathDataInd is SET_APP_PATH_DATA_IND, message 208, client to
 // server: sets variables of the application path for routing scripts.
 //
@@ -1679,6 +1759,8 @@ func (m *SetAppPathDataInd) VisitFields(_ Version, f func(FieldValue) bool) { vi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *SetAppPathDataInd) MapText(func(string) string) {}
+
+func (m *SetAppPathDataInd) bytes() []byte { return m.Body }
 
 // TaskInitReq is TASK_INIT_REQ, message 209, client to server: state of one
 // task without a task id (it began while the link was down).
@@ -1726,6 +1808,8 @@ func (m *TaskInitReq) VisitFields(_ Version, f func(FieldValue) bool) { visitBod
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskInitReq) MapText(func(string) string) {}
 
+func (m *TaskInitReq) bytes() []byte { return m.Body }
+
 // TaskInitResp is TASK_INIT_RESP, message 210, server to client: positive
 // answer to TASK_INIT_REQ.
 //
@@ -1769,6 +1853,8 @@ func (m *TaskInitResp) VisitFields(_ Version, f func(FieldValue) bool) { visitBo
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskInitResp) MapText(func(string) string) {}
+
+func (m *TaskInitResp) bytes() []byte { return m.Body }
 
 // GetAgentTasksReq is GET_AGENT_TASKS_REQ, message 255, client to server,
 // from version 20: asks for the tasks of an agent in an MRD; also tells the
@@ -1817,6 +1903,8 @@ func (m *GetAgentTasksReq) VisitFields(_ Version, f func(FieldValue) bool) { vis
 // MapText does nothing: where text stands in the body is not known.
 func (m *GetAgentTasksReq) MapText(func(string) string) {}
 
+func (m *GetAgentTasksReq) bytes() []byte { return m.Body }
+
 // AgentTasksResp is AGENT_TASKS_RESP, message 256, server to client, from
 // version 20: task ids of the agent.
 //
@@ -1863,6 +1951,8 @@ func (m *AgentTasksResp) VisitFields(_ Version, f func(FieldValue) bool) { visit
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentTasksResp) MapText(func(string) string) {}
 
+func (m *AgentTasksResp) bytes() []byte { return m.Body }
+
 // SnapshotTaskReq is SNAPSHOT_TASK_REQ, message 257, client to server, from
 // version 20: asks for one task.
 //
@@ -1908,6 +1998,8 @@ func (m *SnapshotTaskReq) VisitFields(_ Version, f func(FieldValue) bool) { visi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *SnapshotTaskReq) MapText(func(string) string) {}
+
+func (m *SnapshotTaskReq) bytes() []byte { return m.Body }
 
 // SnapshotTaskResp is SNAPSHOT_TASK_RESP, message 258, server to client,
 // from version 20: context and state of the task.
@@ -1959,6 +2051,8 @@ func (m *SnapshotTaskResp) VisitFields(_ Version, f func(FieldValue) bool) { vis
 // MapText does nothing: where text stands in the body is not known.
 func (m *SnapshotTaskResp) MapText(func(string) string) {}
 
+func (m *SnapshotTaskResp) bytes() []byte { return m.Body }
+
 // AgentTasksEvent is AGENT_TASKS_EVENT, message 262, server to client, from
 // version 23: task ids of an agent in each MRD, asynchronous form.
 //
@@ -1996,6 +2090,8 @@ func (m *AgentTasksEvent) VisitFields(_ Version, f func(FieldValue) bool) { visi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentTasksEvent) MapText(func(string) string) {}
+
+func (m *AgentTasksEvent) bytes() []byte { return m.Body }
 
 // SnapshotTaskEvent is SNAPSHOT_TASK_EVENT, message 263, server to client,
 // from version 23: one task, asynchronous form.
@@ -2039,6 +2135,8 @@ func (m *SnapshotTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { vi
 // MapText does nothing: where text stands in the body is not known.
 func (m *SnapshotTaskEvent) MapText(func(string) string) {}
 
+func (m *SnapshotTaskEvent) bytes() []byte { return m.Body }
+
 // AgentTasksRequestEvent is AGENT_TASKS_REQUEST_EVENT, message 264, client
 // to server, from version 23: asks for the tasks, asynchronous form.
 //
@@ -2076,6 +2174,8 @@ func (m *AgentTasksRequestEvent) VisitFields(_ Version, f func(FieldValue) bool)
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentTasksRequestEvent) MapText(func(string) string) {}
+
+func (m *AgentTasksRequestEvent) bytes() []byte { return m.Body }
 
 // AgentTasksEndEvent is AGENT_TASKS_END_EVENT, message 265, server to
 // client, from version 23: end of the asynchronous task events.
@@ -2115,6 +2215,8 @@ func (m *AgentTasksEndEvent) VisitFields(_ Version, f func(FieldValue) bool) { v
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentTasksEndEvent) MapText(func(string) string) {}
 
+func (m *AgentTasksEndEvent) bytes() []byte { return m.Body }
+
 // DesktopConnectedInd is DESKTOP_CONNECTED_IND, message 266, client to
 // server, from version 23: the agent desktop is connected again for a list
 // of MRDs; the guide says the server sends it, the suffix says client.
@@ -2151,3 +2253,5 @@ func (m *DesktopConnectedInd) VisitFields(_ Version, f func(FieldValue) bool) { 
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *DesktopConnectedInd) MapText(func(string) string) {}
+
+func (m *DesktopConnectedInd) bytes() []byte { return m.Body }

@@ -6962,6 +6962,8 @@ func (m *CallTerminationEvent) VisitFields(_ Version, f func(FieldValue) bool) {
 // MapText does nothing: where text stands in the body is not known.
 func (m *CallTerminationEvent) MapText(func(string) string) {}
 
+func (m *CallTerminationEvent) bytes() []byte { return m.Body }
+
 // CallAgentGreetingEvent is CALL_AGENT_GREETING_EVENT, message 248, server
 // to client, from version 15: greeting started, ended or failed.
 type CallAgentGreetingEvent struct {

@@ -43,6 +43,8 @@ type Floating struct {
 	Order []Tag
 }
 
+func (f *Floating) rest() *Floating { return f }
+
 // floating describes a floating field for Mark and for errors.
 type floating struct {
 	tag    Tag

@@ -44,6 +44,8 @@ func (m *StandbyActiveEvent) VisitFields(_ Version, f func(FieldValue) bool) { v
 // MapText does nothing: where text stands in the body is not known.
 func (m *StandbyActiveEvent) MapText(func(string) string) {}
 
+func (m *StandbyActiveEvent) bytes() []byte { return m.Body }
+
 // ActiveMaintenanceReq is ACTIVE_MAINTENANCE_REQ, message 278, server to
 // client, from version 24: active server asks whether the client agrees to
 // maintenance mode.
@@ -254,3 +256,5 @@ func (m *StoppingRequestsToThisSideInd) VisitFields(_ Version, f func(FieldValue
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *StoppingRequestsToThisSideInd) MapText(func(string) string) {}
+
+func (m *StoppingRequestsToThisSideInd) bytes() []byte { return m.Body }

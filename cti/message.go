@@ -103,6 +103,27 @@ func (m *Raw) LogValue() slog.Value { return logValue(m) }
 
 func (m *Raw) event() {}
 
+func (m *Raw) bytes() []byte { return m.Body }
+
+// ExtraFields returns the fields of m that the message does not define, in wire
+// order: m.Extra of whatever type m is.
+func ExtraFields(m Message) []Field {
+	if f, ok := m.(interface{ rest() *Floating }); ok {
+		return f.rest().Extra
+	}
+	return nil
+}
+
+// RawBody returns the body of a message that is kept as it came, and false for
+// a message with fields: true for a *Raw and for messages without a public
+// layout.
+func RawBody(m Message) ([]byte, bool) {
+	if b, ok := m.(interface{ bytes() []byte }); ok {
+		return b.bytes(), true
+	}
+	return nil, false
+}
+
 // AppendMessage appends the header and the body of m in the layout of a
 // version and returns the extended slice. On error it returns dst as it was.
 // The error is an *EncodeError, with ErrTooLong when the message is larger than

@@ -46,6 +46,8 @@ func (m *RouteRegisterEvent) VisitFields(_ Version, f func(FieldValue) bool) { v
 // MapText does nothing: where text stands in the body is not known.
 func (m *RouteRegisterEvent) MapText(func(string) string) {}
 
+func (m *RouteRegisterEvent) bytes() []byte { return m.Body }
+
 // RouteRegisterReplyEvent is ROUTE_REGISTER_REPLY_EVENT, message 212,
 // server to client: positive answer to ROUTE_REGISTER_EVENT.
 //
@@ -83,6 +85,8 @@ func (m *RouteRegisterReplyEvent) VisitFields(_ Version, f func(FieldValue) bool
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *RouteRegisterReplyEvent) MapText(func(string) string) {}
+
+func (m *RouteRegisterReplyEvent) bytes() []byte { return m.Body }
 
 // RouteRequestEvent is ROUTE_REQUEST_EVENT, message 213, server to client:
 // asks for a destination of a call.
@@ -124,6 +128,8 @@ func (m *RouteRequestEvent) VisitFields(_ Version, f func(FieldValue) bool) { vi
 // MapText does nothing: where text stands in the body is not known.
 func (m *RouteRequestEvent) MapText(func(string) string) {}
 
+func (m *RouteRequestEvent) bytes() []byte { return m.Body }
+
 // RouteSelectEvent is ROUTE_SELECT_EVENT, message 214, client to server:
 // gives the destination.
 //
@@ -160,6 +166,8 @@ func (m *RouteSelectEvent) VisitFields(_ Version, f func(FieldValue) bool) { vis
 // MapText does nothing: where text stands in the body is not known.
 func (m *RouteSelectEvent) MapText(func(string) string) {}
 
+func (m *RouteSelectEvent) bytes() []byte { return m.Body }
+
 // RouteEndEvent is ROUTE_END_EVENT, message 215, both directions: ends the
 // routing dialogue.
 //
@@ -195,3 +203,5 @@ func (m *RouteEndEvent) VisitFields(_ Version, f func(FieldValue) bool) { visitB
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *RouteEndEvent) MapText(func(string) string) {}
+
+func (m *RouteEndEvent) bytes() []byte { return m.Body }

@@ -363,6 +363,8 @@ func (m *AgentTeamConfigReq) VisitFields(_ Version, f func(FieldValue) bool) { v
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentTeamConfigReq) MapText(func(string) string) {}
 
+func (m *AgentTeamConfigReq) bytes() []byte { return m.Body }
+
 // AgentTeamConfigConf is AGENT_TEAM_CONFIG_CONF, message 127, server to
 // client, from version 8: positive answer to AGENT_TEAM_CONFIG_REQ.
 //
@@ -406,6 +408,8 @@ func (m *AgentTeamConfigConf) VisitFields(_ Version, f func(FieldValue) bool) { 
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *AgentTeamConfigConf) MapText(func(string) string) {}
+
+func (m *AgentTeamConfigConf) bytes() []byte { return m.Body }
 
 // AgentTeamConfigEvent is AGENT_TEAM_CONFIG_EVENT, message 128, server to
 // client, from version 8: members of an agent team.

@@ -43,6 +43,8 @@ func (m *BeginTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visit
 // MapText does nothing: where text stands in the body is not known.
 func (m *BeginTaskEvent) MapText(func(string) string) {}
 
+func (m *BeginTaskEvent) bytes() []byte { return m.Body }
+
 // QueuedTaskEvent is QUEUED_TASK_EVENT, message 192, server to client: a
 // task was queued in the router.
 //
@@ -78,6 +80,8 @@ func (m *QueuedTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *QueuedTaskEvent) MapText(func(string) string) {}
+
+func (m *QueuedTaskEvent) bytes() []byte { return m.Body }
 
 // DequeuedTaskEvent is DEQUEUED_TASK_EVENT, message 193, server to client:
 // a task left the router queue.
@@ -115,6 +119,8 @@ func (m *DequeuedTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { vi
 // MapText does nothing: where text stands in the body is not known.
 func (m *DequeuedTaskEvent) MapText(func(string) string) {}
 
+func (m *DequeuedTaskEvent) bytes() []byte { return m.Body }
+
 // OfferTaskEvent is OFFER_TASK_EVENT, message 194, server to client: an
 // agent was reserved for a task.
 //
@@ -150,6 +156,8 @@ func (m *OfferTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visit
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *OfferTaskEvent) MapText(func(string) string) {}
+
+func (m *OfferTaskEvent) bytes() []byte { return m.Body }
 
 // StartTaskEvent is START_TASK_EVENT, message 195, server to client: an
 // agent started a task.
@@ -187,6 +195,8 @@ func (m *StartTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visit
 // MapText does nothing: where text stands in the body is not known.
 func (m *StartTaskEvent) MapText(func(string) string) {}
 
+func (m *StartTaskEvent) bytes() []byte { return m.Body }
+
 // PauseTaskEvent is PAUSE_TASK_EVENT, message 196, server to client: an
 // agent paused a task.
 //
@@ -222,6 +232,8 @@ func (m *PauseTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visit
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *PauseTaskEvent) MapText(func(string) string) {}
+
+func (m *PauseTaskEvent) bytes() []byte { return m.Body }
 
 // ResumeTaskEvent is RESUME_TASK_EVENT, message 197, server to client: an
 // agent went on with a task.
@@ -259,6 +271,8 @@ func (m *ResumeTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visi
 // MapText does nothing: where text stands in the body is not known.
 func (m *ResumeTaskEvent) MapText(func(string) string) {}
 
+func (m *ResumeTaskEvent) bytes() []byte { return m.Body }
+
 // WrapupTaskEvent is WRAPUP_TASK_EVENT, message 198, server to client: an
 // agent is in follow-up work for a task.
 //
@@ -294,6 +308,8 @@ func (m *WrapupTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visi
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *WrapupTaskEvent) MapText(func(string) string) {}
+
+func (m *WrapupTaskEvent) bytes() []byte { return m.Body }
 
 // EndTaskEvent is END_TASK_EVENT, message 199, server to client: a task
 // ended.
@@ -331,6 +347,8 @@ func (m *EndTaskEvent) VisitFields(_ Version, f func(FieldValue) bool) { visitBo
 // MapText does nothing: where text stands in the body is not known.
 func (m *EndTaskEvent) MapText(func(string) string) {}
 
+func (m *EndTaskEvent) bytes() []byte { return m.Body }
+
 // TaskDataUpdateEvent is TASK_DATA_UPDATE_EVENT, message 200, server to
 // client: the context of a task changed.
 //
@@ -366,6 +384,8 @@ func (m *TaskDataUpdateEvent) VisitFields(_ Version, f func(FieldValue) bool) { 
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskDataUpdateEvent) MapText(func(string) string) {}
+
+func (m *TaskDataUpdateEvent) bytes() []byte { return m.Body }
 
 // TaskMonitorStartReq is TASK_MONITOR_START_REQ, message 201, client to
 // server: starts a task monitor with a task mask.
@@ -413,6 +433,8 @@ func (m *TaskMonitorStartReq) VisitFields(_ Version, f func(FieldValue) bool) { 
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskMonitorStartReq) MapText(func(string) string) {}
 
+func (m *TaskMonitorStartReq) bytes() []byte { return m.Body }
+
 // TaskMonitorStartConf is TASK_MONITOR_START_CONF, message 202, server to
 // client: positive answer to TASK_MONITOR_START_REQ.
 //
@@ -456,6 +478,8 @@ func (m *TaskMonitorStartConf) VisitFields(_ Version, f func(FieldValue) bool) {
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskMonitorStartConf) MapText(func(string) string) {}
+
+func (m *TaskMonitorStartConf) bytes() []byte { return m.Body }
 
 // TaskMonitorStopReq is TASK_MONITOR_STOP_REQ, message 203, client to
 // server: stops a task monitor.
@@ -503,6 +527,8 @@ func (m *TaskMonitorStopReq) VisitFields(_ Version, f func(FieldValue) bool) { v
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskMonitorStopReq) MapText(func(string) string) {}
 
+func (m *TaskMonitorStopReq) bytes() []byte { return m.Body }
+
 // TaskMonitorStopConf is TASK_MONITOR_STOP_CONF, message 204, server to
 // client: positive answer to TASK_MONITOR_STOP_REQ.
 //
@@ -546,6 +572,8 @@ func (m *TaskMonitorStopConf) VisitFields(_ Version, f func(FieldValue) bool) { 
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *TaskMonitorStopConf) MapText(func(string) string) {}
+
+func (m *TaskMonitorStopConf) bytes() []byte { return m.Body }
 
 // ChangeTaskMonitorMaskReq is CHANGE_TASK_MONITOR_MASK_REQ, message 205,
 // client to server: changes the mask of a task monitor.
@@ -595,6 +623,8 @@ func (m *ChangeTaskMonitorMaskReq) VisitFields(_ Version, f func(FieldValue) boo
 // MapText does nothing: where text stands in the body is not known.
 func (m *ChangeTaskMonitorMaskReq) MapText(func(string) string) {}
 
+func (m *ChangeTaskMonitorMaskReq) bytes() []byte { return m.Body }
+
 // ChangeTaskMonitorMaskConf is CHANGE_TASK_MONITOR_MASK_CONF, message 206,
 // server to client: positive answer to CHANGE_TASK_MONITOR_MASK_REQ.
 //
@@ -641,6 +671,8 @@ func (m *ChangeTaskMonitorMaskConf) VisitFields(_ Version, f func(FieldValue) bo
 // MapText does nothing: where text stands in the body is not known.
 func (m *ChangeTaskMonitorMaskConf) MapText(func(string) string) {}
 
+func (m *ChangeTaskMonitorMaskConf) bytes() []byte { return m.Body }
+
 // MaxTaskLifetimeExceededEvent is MAX_TASK_LIFETIME_EXCEEDED_EVENT, message
 // 207, server to client: CCE ended a task that lived too long.
 //
@@ -678,3 +710,5 @@ func (m *MaxTaskLifetimeExceededEvent) VisitFields(_ Version, f func(FieldValue)
 
 // MapText does nothing: where text stands in the body is not known.
 func (m *MaxTaskLifetimeExceededEvent) MapText(func(string) string) {}
+
+func (m *MaxTaskLifetimeExceededEvent) bytes() []byte { return m.Body }

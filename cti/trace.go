@@ -24,6 +24,11 @@ func AppendText(dst []byte, m Message) []byte {
 		dst = appendValue(dst, f)
 		return true
 	})
+	for _, x := range ExtraFields(m) {
+		dst = append(dst, ' ')
+		dst = append(append(dst, x.Tag.String()...), '=')
+		dst = appendHex(dst, x.Data)
+	}
 	return dst
 }
 

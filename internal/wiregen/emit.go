@@ -227,6 +227,7 @@ func emitOpaque(p *printer, m *Message, g string) {
 	p.f("func (m *%s) VisitFields(_ Version, f func(FieldValue) bool) { visitBody(m.Body, f) }\n\n", g)
 	p.f("// MapText does nothing: where text stands in the body is not known.\n")
 	p.f("func (m *%s) MapText(func(string) string) {}\n\n", g)
+	p.f("func (m *%s) bytes() []byte { return m.Body }\n\n", g)
 }
 
 // when returns the condition under which version variable v has the field, or "".
