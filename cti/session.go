@@ -1,0 +1,509 @@
+package cti
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/connects-go/connects/internal/backoff"
+)
+
+// Session keeps one session to a CTI server open: to side A, else to side B, alternating without
+// end (A, B, A, B, ...) from the start and after every loss, with pauses that grow to
+// Options.MaxBackoff. It negotiates the protocol version, restores the connection by itself
+// and tells the handler about it with [SessionUp], [Resynced] and [SessionDown]. Requests are never repeated on their own.
+//
+// Two goroutines belong to it besides those of the connection. All methods may be called from any
+// goroutine, and by the handler unless said otherwise.
+type Session struct {
+	Requests
+
+	o       *SessionOptions
+	log     *slog.Logger
+	count   counters
+	current atomic.Pointer[Client] // where requests go; nil while down
+	closing chan struct{}
+	done    chan struct{}
+	ctx     context.Context // of the handler; ends with the session
+	cancel  context.CancelFunc
+	once    sync.Once
+	started atomic.Bool
+
+	mu         sync.Mutex
+	state      SessionState
+	changed    chan struct{} // closed with the next change of state
+	generation uint64
+	versions   map[Side]Version // what the side took last
+}
+
+// SessionPhase is what a [Session] is doing.
+type SessionPhase int
+
+// Phases of a [Session].
+const (
+	PhaseNew        SessionPhase = iota // not started
+	PhaseConnecting                     // no session; attempts or pauses
+	PhaseResyncing                      // open, the Resync function is at work or about to be
+	PhaseUp                             // open and resynchronised
+	PhaseClosed                         // after Close
+)
+
+// String returns new, connecting, resyncing, up or closed.
+func (p SessionPhase) String() string {
+	names := [...]string{"new", "connecting", "resyncing", "up", "closed"}
+	if p < 0 || int(p) >= len(names) {
+		return fmt.Sprintf("SessionPhase(%d)", int(p))
+	}
+	return names[p]
+}
+
+// SessionState is a snapshot of a [Session].
+type SessionState struct {
+	Phase      SessionPhase
+	Since      time.Time // of the phase
+	Side       Side      // connected to, else tried last
+	Addr       string    // of that side
+	Generation uint64    // of the last connection
+	Version    Version   // of the open session, else 0
+	Open       *OpenConf // of the open session, else nil
+	// LastError is why the last attempt failed or the last connection was lost; kept while up.
+	LastError error
+	Sides     [2]SideState // A, B
+}
+
+// SideState is what a [Session] knows about one side.
+type SideState struct {
+	Side      Side
+	Addr      string    // empty = not configured
+	Connected bool      // the session is open on this side
+	Attempts  uint64    // connections tried
+	Failures  uint64    // attempts that failed, and sessions lost
+	LastTry   time.Time // zero = never
+	LastError error
+}
+
+// NewSession checks the options and returns a session that is not started. It does no I/O. The
+// error names every option that is wrong.
+func NewSession(o *SessionOptions) (*Session, error) {
+	c, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		o:        c,
+		log:      c.Logger.With("component", "cti"),
+		closing:  make(chan struct{}),
+		done:     make(chan struct{}),
+		changed:  make(chan struct{}),
+		versions: map[Side]Version{},
+		state: SessionState{Since: time.Now(), Sides: [2]SideState{
+			{Side: SideA, Addr: c.A.Addr}, {Side: SideB, Addr: c.B.Addr}}},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.Requests = NewRequests(s)
+	return s, nil
+}
+
+// Start starts to connect and returns at once. Call it once.
+func (s *Session) Start() error {
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+	}
+	if s.started.Swap(true) {
+		return errors.New("cti: Start was called before")
+	}
+	s.setState(func(st *SessionState) { st.Phase = PhaseConnecting })
+	opened := make(chan *Client)
+	var work sync.WaitGroup
+	work.Go(func() { s.deliver(opened) })
+	work.Go(func() {
+		defer close(opened)
+		s.connect(opened)
+	})
+	go func() {
+		work.Wait()
+		s.setState(func(st *SessionState) { st.Phase = PhaseClosed })
+		close(s.done)
+	}()
+	return nil
+}
+
+// Do sends a request to the side that is connected; see [Client.Do] for the errors. It fails at
+// once with ErrDown between [SessionDown] and the next [SessionUp].
+func (s *Session) Do(ctx context.Context, r Request) (Confirm, error) {
+	c := s.current.Load()
+	if c == nil {
+		return nil, s.downError()
+	}
+	return c.Do(ctx, r)
+}
+
+// Send sends a message that has no confirmation; see [Client.Send].
+func (s *Session) Send(ctx context.Context, m Message) error {
+	c := s.current.Load()
+	if c == nil {
+		return s.downError()
+	}
+	return c.Send(ctx, m)
+}
+
+func (s *Session) downError() error {
+	select {
+	case <-s.closing:
+		return fmt.Errorf("%w: %w", ErrDown, ErrClosed)
+	default:
+		return ErrDown
+	}
+}
+
+// State returns a snapshot.
+func (s *Session) State() SessionState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Changed returns a channel that is closed with the next change of [Session.State].
+func (s *Session) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+func (s *Session) setState(f func(*SessionState)) {
+	s.mu.Lock()
+	before := s.state.Phase
+	f(&s.state)
+	if s.state.Phase != before {
+		s.state.Since = time.Now()
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+}
+
+// WaitUp waits until the session is open and resynchronised. It returns the error of ctx, or
+// ErrClosed. The handler and the Resync function must not call it.
+func (s *Session) WaitUp(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		phase, changed := s.state.Phase, s.changed
+		s.mu.Unlock()
+		if phase == PhaseUp {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-s.closing:
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Stats returns the counters, summed over all connections.
+func (s *Session) Stats() Stats {
+	st := s.count.snapshot()
+	if c := s.current.Load(); c != nil {
+		st.QueueLen = int(c.queue.n.Load())
+	}
+	return st
+}
+
+// Done is closed when Close has done its work.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Close ends the session: CLOSE_REQ, at most Options.CloseTimeout for its answer, then the
+// connection is closed. The context of the handler ends; events that it has not got yet are
+// dropped, and a last [SessionDown] is delivered if the session was open. Close waits for the
+// handler at most Options.CloseTimeout more and returns an error if it does not return. It may
+// be called more than once, but not by the handler.
+func (s *Session) Close() error {
+	s.once.Do(func() {
+		close(s.closing)
+		s.cancel()
+		if !s.started.Swap(true) {
+			s.setState(func(st *SessionState) { st.Phase = PhaseClosed })
+			close(s.done)
+		}
+	})
+	t := time.NewTimer(2*s.o.CloseTimeout + time.Second)
+	defer t.Stop()
+	select {
+	case <-s.done:
+		return nil
+	case <-t.C:
+		return errors.New("cti: Close: the handler does not return")
+	}
+}
+
+func (s *Session) endpoint(side Side) Endpoint {
+	if side == SideA {
+		return s.o.A
+	}
+	return s.o.B
+}
+
+// connect is the goroutine that keeps a connection open. Opened ones go to deliver.
+func (s *Session) connect(opened chan<- *Client) {
+	order := newSideOrder(s.o)
+	for {
+		side, pause := order.next()
+		if pause > 0 && !s.pause(pause) {
+			return
+		}
+		c, err := s.open(s.ctx, side)
+		if s.isClosing() {
+			if c != nil {
+				s.shutdown(c)
+			}
+			return
+		}
+		if err != nil {
+			order.failed()
+			s.log.Warn("no session", "side", side.String(), "addr", s.endpoint(side).Addr, "err", err.Error())
+			s.setState(func(st *SessionState) { s.sideFailed(st, side, err) })
+			continue
+		}
+		s.count.connects.Add(1)
+		s.log.Info("session open", "side", side.String(), "addr", c.addr, "version", int(c.version), "generation", c.generation)
+		s.setState(func(st *SessionState) {
+			st.Phase, st.Side, st.Addr, st.Generation = PhaseResyncing, side, c.addr, c.generation
+			st.Version, st.Open = c.version, c.openReply
+			st.Sides[side-SideA].Connected = true
+		})
+		select {
+		case opened <- c:
+			select {
+			case <-c.done:
+			case <-s.closing:
+				s.shutdown(c)
+			}
+		case <-c.done: // lost before the handler had finished with the connection before
+		case <-s.closing:
+			s.shutdown(c)
+		}
+		c.work.Wait()
+		life := time.Since(c.openedAt)
+		s.count.losses.Add(1)
+		s.setState(func(st *SessionState) {
+			st.Phase, st.Version, st.Open = PhaseConnecting, 0, nil
+			s.sideFailed(st, side, c.err)
+		})
+		if s.isClosing() {
+			return
+		}
+		s.log.Warn("session lost", "side", side.String(), "addr", c.addr, "generation", c.generation, "after", life, "err", c.err.Error())
+		order.lost(life, c.graceful(), errors.Is(c.err, errResync))
+	}
+}
+
+func (s *Session) sideFailed(st *SessionState, side Side, err error) {
+	st.LastError = err
+	sd := &st.Sides[side-SideA]
+	sd.Connected, sd.LastError = false, err
+	sd.Failures++
+}
+
+func (s *Session) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// pause waits, and reports false when the session is closed meanwhile.
+func (s *Session) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.closing:
+		return false
+	}
+}
+
+func (s *Session) shutdown(c *Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.CloseTimeout)
+	defer cancel()
+	c.shutdown(ctx)
+}
+
+// open makes one attempt on a side: with the version that it took last, else with all of them
+// from the newest down, each on a new connection.
+func (s *Session) open(ctx context.Context, side Side) (*Client, error) {
+	ep := s.endpoint(side)
+	s.setState(func(st *SessionState) {
+		st.Side, st.Addr = side, ep.Addr
+		st.Sides[side-SideA].LastTry = time.Now()
+	})
+	o := s.o.client()
+	versions := o.Versions
+	if v := s.versions[side]; v != 0 {
+		versions = []Version{v}
+		for _, w := range o.Versions {
+			if w != v {
+				versions = append(versions, w)
+			}
+		}
+	}
+	c, err := dialVersions(ctx, ep.Addr, o, ep.TLS, versions, s.attempt(side), func(conn net.Conn, v Version) *Client {
+		s.generation++
+		c := newClient(conn, o, v, &s.count)
+		c.side, c.generation, c.addr = side, s.generation, ep.Addr
+		c.log = s.log.With("side", side.String(), "peer", ep.Addr, "generation", c.generation)
+		return c
+	})
+	if err != nil {
+		return nil, &ConnectError{Side: side, Addr: ep.Addr, Err: err}
+	}
+	s.versions[side] = c.version
+	return c, nil
+}
+
+// attempt returns a function that counts one connection.
+func (s *Session) attempt(side Side) func() {
+	return func() {
+		s.count.attempts.Add(1)
+		s.setState(func(st *SessionState) { st.Sides[side-SideA].Attempts++ })
+	}
+}
+
+// errResync marks connections that ended because the Resync function failed.
+var errResync = errors.New("cti: resync failed")
+
+// deliver is the goroutine of the handler.
+func (s *Session) deliver(opened <-chan *Client) {
+	for c := range opened {
+		s.deliverOne(c)
+	}
+}
+
+// deliverOne delivers the events of one connection: SessionUp, then Resynced, then the others as
+// they came, and at last SessionDown.
+func (s *Session) deliverOne(c *Client) {
+	s.current.Store(c)
+	up := &SessionUp{Side: c.side, Generation: c.generation, Addr: c.addr, Version: c.version, Open: c.openReply}
+	s.handle(up)
+	if s.resync(c, up) {
+		c.queue.run(s.closing, s.handle)
+	}
+	<-c.done
+	s.current.Store(nil)
+	s.handle(&SessionDown{Side: c.side, Generation: c.generation, Err: c.err})
+}
+
+func (s *Session) handle(e Event) {
+	if h := s.o.Handler; h != nil {
+		h.HandleEvent(s.ctx, e)
+	}
+}
+
+// resync calls the Resync function, and reports whether the session is up.
+func (s *Session) resync(c *Client, up *SessionUp) bool {
+	var stats ResyncStats
+	if s.o.Resync != nil {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(s.ctx, s.o.ResyncTimeout)
+		defer cancel()
+		go func() {
+			select {
+			case <-c.done:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		var err error
+		if stats, err = s.o.Resync(ctx, up); err != nil {
+			c.fail(fmt.Errorf("%w: %w", errResync, err))
+			return false
+		}
+		stats.Took = time.Since(start)
+	}
+	select {
+	case <-c.done: // lost meanwhile: what was read may be torn
+		return false
+	default:
+	}
+	s.setState(func(st *SessionState) {
+		if st.Generation == c.generation && st.Phase == PhaseResyncing {
+			st.Phase = PhaseUp
+		}
+	})
+	s.handle(&Resynced{Side: c.side, Generation: c.generation, Stats: stats})
+	return true
+}
+
+// sideOrder decides which side comes next and how long to wait before.
+//
+// Without a loss: A, B, pause, A, B, pause, ... A loss starts again at A without a pause, an
+// announced shut-down at the other side. Connections that die young count like failed attempts
+// from the second one on: a side that accepts and drops must not keep the other from its turn.
+type sideOrder struct {
+	sides  []Side
+	at     int // index of the next side
+	tries  int // attempts that failed in a row
+	young  int // losses in a row of connections that died young
+	stable time.Duration
+	wait   bool // before the next attempt
+	pause  backoff.Backoff
+}
+
+func newSideOrder(o *SessionOptions) *sideOrder {
+	s := &sideOrder{stable: o.StableAfter, pause: backoff.Backoff{Max: o.MaxBackoff}}
+	if o.A.Addr != "" {
+		s.sides = append(s.sides, SideA)
+	}
+	if o.B.Addr != "" {
+		s.sides = append(s.sides, SideB)
+	}
+	return s
+}
+
+// next returns the side of the next attempt and the pause before it.
+func (s *sideOrder) next() (Side, time.Duration) {
+	var d time.Duration
+	if s.wait {
+		d = s.pause.Next()
+		s.wait = false
+	}
+	return s.sides[s.at], d
+}
+
+func (s *sideOrder) advance() { s.at = (s.at + 1) % len(s.sides) }
+
+// failed says that the attempt failed. There is a pause after each round.
+func (s *sideOrder) failed() {
+	s.advance()
+	s.tries++
+	s.wait = s.tries%len(s.sides) == 0
+}
+
+// lost says that the session was open for a time and is lost.
+func (s *sideOrder) lost(life time.Duration, graceful, resyncFailed bool) {
+	s.tries = 0
+	if life >= s.stable && !resyncFailed {
+		s.young = 0
+		s.pause.Reset()
+	} else {
+		s.young++
+	}
+	switch {
+	case graceful || s.young > 1:
+		s.advance()
+	default:
+		s.at = 0
+	}
+	s.wait = s.young > 1
+}
