@@ -18,7 +18,7 @@ func toUTF8(body []byte, contentType string, limit int64) (string, error) {
 	if len(body) == 0 {
 		return "", &ParseError{Msg: "the message is empty", Err: ErrSyntax}
 	}
-	label := ""
+	label, named := "", false
 	switch {
 	case bytes.HasPrefix(body, []byte("\xEF\xBB\xBF")):
 		return checked(string(body[3:]))
@@ -35,6 +35,7 @@ func toUTF8(body []byte, contentType string, limit int64) (string, error) {
 		if label == "" {
 			label = prologCharset(body)
 		}
+		named = true
 	}
 	if label == "" || strings.EqualFold(label, "utf-8") || strings.EqualFold(label, "utf8") {
 		return checked(string(body))
@@ -46,7 +47,7 @@ func toUTF8(body []byte, contentType string, limit int64) (string, error) {
 	switch {
 	case name == "utf-8":
 		return checked(string(body))
-	case strings.HasPrefix(name, "utf-16") && !bytes.Contains(body[:min(len(body), 4)], []byte{0}):
+	case named && strings.HasPrefix(name, "utf-16") && !bytes.Contains(body[:min(len(body), 4)], []byte{0}):
 		// The label is wrong: no document of this kind begins with two characters outside ASCII.
 		return "", &ParseError{Msg: "the character set says UTF-16 but the bytes are not", Err: ErrCharset}
 	}
@@ -95,6 +96,9 @@ func quote(label string) string {
 func contentCharset(contentType string) string {
 	if contentType == "" || !containsFold(contentType, "charset") {
 		return ""
+	}
+	if _, v, ok := strings.Cut(contentType, "; charset="); ok && strings.Count(contentType, ";") == 1 && !strings.ContainsAny(v, "\"' ,()") {
+		return v // the usual form
 	}
 	if _, params, err := mime.ParseMediaType(contentType); err == nil {
 		return strings.TrimSpace(params["charset"])

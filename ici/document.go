@@ -2,16 +2,13 @@ package ici
 
 import "strings"
 
-// document is a message that was read: its elements in one flat slice. Texts are parts of src, or of arena where
-// references had to be resolved, so that reading allocates a handful of times whatever the number of elements.
+// document is a message that was read: its elements in one flat slice. Texts are parts of src, or of one
+// other string where references had to be resolved, so that reading allocates a handful of times in all.
 type document struct {
 	p     *Profile
 	src   string
 	nodes []node // nodes[0] stands for "no element"
-	arena strings.Builder
-	ids   []ref
-	hrefs []ref
-	typed bool // an xsi:type or encodingStyle was seen: the message is rpc/encoded
+	typed bool   // an xsi:type or encodingStyle was seen: the message is rpc/encoded
 }
 
 type node struct {
@@ -35,16 +32,13 @@ const (
 
 // resolve gives every element with href the content of the element it points to. A reference to nothing, or outside the
 // message, gives an empty element. Cycles and an expansion beyond limit elements are errors.
-func (d *document) resolve(limit int) error {
-	if len(d.hrefs) == 0 {
-		return nil
-	}
-	target := make(map[string]int32, len(d.ids))
-	for _, r := range d.ids {
+func (d *document) resolve(ids, hrefs []ref, limit int) error {
+	target := make(map[string]int32, len(ids))
+	for _, r := range ids {
 		target[r.id] = r.node
 	}
-	points := make(map[int32]int32, len(d.hrefs))
-	for _, r := range d.hrefs {
+	points := make(map[int32]int32, len(hrefs))
+	for _, r := range hrefs {
 		if id, ok := strings.CutPrefix(r.id, "#"); ok {
 			points[r.node] = target[id]
 		}
@@ -83,7 +77,7 @@ func (d *document) resolve(limit int) error {
 	if size[1] > limit {
 		return &ParseError{Msg: "too many elements behind references", Err: ErrTooLarge}
 	}
-	for _, r := range d.hrefs {
+	for _, r := range hrefs {
 		n := &d.nodes[r.node]
 		to := points[r.node]
 		for hops := 0; to != 0 && points[to] != 0 && hops < maxRefDepth; hops++ {

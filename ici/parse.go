@@ -1,42 +1,79 @@
 package ici
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
 // parse reads one XML document in a single pass. The text must be UTF-8 without byte order mark. Beyond XML 1.0 it
 // refuses document type declarations and every entity but the five of XML, so nothing in a message can make it grow.
 func parse(p *Profile, src string, lim *Limits) (*document, error) {
-	x := &scanner{s: src, lim: lim}
-	x.d = &document{p: p, src: src}
-	// One allocation in the common case: an element takes at least 25 bytes in real messages.
-	x.d.nodes = make([]node, 1, min(len(src)/40+8, 1024))
-	x.stack = x.stackBuf[:0]
-	x.ns = x.nsBuf[:0]
-	x.attrs = x.attrBuf[:0]
+	x := scanners.Get().(*scanner)
+	defer x.release()
+	x.s, x.lim, x.pos = src, lim, 0
+	x.nodes = append(x.nodes[:0], node{})
 	if err := x.run(); err != nil {
 		return nil, err
 	}
-	if err := x.d.resolve(lim.Elements); err != nil {
-		return nil, err
+	d := &document{p: p, src: src, nodes: slices.Clone(x.nodes), typed: x.typed}
+	if len(x.decoded) > 0 {
+		text := string(x.arena)
+		for _, r := range x.decoded {
+			d.nodes[r.node].text = text[r.start:r.end]
+		}
 	}
-	return x.d, nil
+	if len(x.hrefs) > 0 {
+		if err := d.resolve(x.ids, x.hrefs, lim.Elements); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
-type scanner struct {
-	d     *document
-	s     string
-	pos   int
-	lim   *Limits
-	stack []frame
-	ns    []binding
-	attrs []attribute
+// scanners keeps the buffers of scanners; a scanner in it refers to no message.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
-	stackBuf [24]frame
-	nsBuf    [16]binding
-	attrBuf  [16]attribute
+type scanner struct {
+	s   string
+	pos int
+	lim *Limits
+
+	nodes   []node
+	stack   []frame
+	ns      []binding
+	attrs   []attribute
+	ids     []ref
+	hrefs   []ref
+	arena   []byte // texts whose references were resolved
+	decoded []span // where they are
+	typed   bool
+}
+
+// span is the text of one element in the arena.
+type span struct {
+	node       int32
+	start, end int32
+}
+
+// release drops everything that refers to the message and keeps buffers of usual size.
+func (x *scanner) release() {
+	if cap(x.nodes) > 4096 || cap(x.arena) > maxKeptBuffer || cap(x.stack) > 1024 || cap(x.ids)+cap(x.hrefs) > 1024 {
+		return
+	}
+	clear(x.nodes)
+	clear(x.stack[:cap(x.stack)])
+	clear(x.ns[:cap(x.ns)])
+	clear(x.attrs[:cap(x.attrs)])
+	clear(x.ids)
+	clear(x.hrefs)
+	*x = scanner{
+		nodes: x.nodes[:0], stack: x.stack[:0], ns: x.ns[:0], attrs: x.attrs[:0], ids: x.ids[:0], hrefs: x.hrefs[:0],
+		arena: x.arena[:0], decoded: x.decoded[:0],
+	}
+	scanners.Put(x)
 }
 
 // frame is one open element.
@@ -45,7 +82,7 @@ type frame struct {
 	last  int32 // last child
 	qname string
 	ns    int // bindings before the element
-	arena int // start of its text in the arena, -1 = the text is part of the source
+	span  int // number of its text in decoded, -1 = the text is part of the source
 }
 
 type binding struct{ prefix, uri string }
@@ -99,7 +136,7 @@ func (x *scanner) run() error {
 	if len(x.stack) > 0 {
 		return x.fail(len(s), "text ends before </"+clip(x.stack[len(x.stack)-1].qname)+">")
 	}
-	if len(x.d.nodes) == 1 {
+	if len(x.nodes) == 1 {
 		return x.fail(len(s), "no element found")
 	}
 	return nil
@@ -126,7 +163,7 @@ func (x *scanner) instruction() error {
 	if strings.EqualFold(name, "xml") {
 		return x.fail(at, "XML declaration is not at the start")
 	}
-	if rest > at+end && rest != at+end {
+	if rest > at+end {
 		return x.fail(at, "processing instruction is malformed")
 	}
 	x.pos = at + end + 2
@@ -155,12 +192,23 @@ func (x *scanner) declaration() error {
 			return x.fail(at, "text outside the root element")
 		}
 		body := rest[9 : 9+end]
+		cr := false
 		for i := 0; i < len(body); i++ {
-			if textClass[body[i]] == tInvalid {
+			switch textClass[body[i]] {
+			case tInvalid:
 				return x.fail(at+9+i, "control character in text")
+			case tNonChar:
+				if isNonChar(body[i:]) {
+					return x.fail(at+9+i, "character that XML does not allow")
+				}
+			case tCR:
+				cr = true
 			}
 		}
-		x.addText(body, strings.IndexByte(body, '\r') >= 0)
+		if cr {
+			body = lineEnds.Replace(body)
+		}
+		x.addPiece(body)
 		x.pos = at + 9 + end + 3
 		return nil
 	case strings.HasPrefix(rest, "<!DOCTYPE"):
@@ -192,32 +240,20 @@ var textClass = func() (t [256]uint8) {
 // text reads character data up to the next tag.
 func (x *scanner) text() error {
 	s, start := x.s, x.pos
-	i, dirty := start, false
-loop:
+	i := start
 	for ; i < len(s); i++ {
-		switch textClass[s[i]] {
-		case tPlain:
-		case tLess:
-			break loop
-		case tAmp:
-			_, _, n := reference(s[i:])
-			if n == 0 {
-				return x.fail(i, "unknown or malformed entity or character reference")
-			}
-			i += n - 1
-			dirty = true
-		case tCR:
-			dirty = true
-		case tBracket:
-			if strings.HasPrefix(s[i:], "]]>") {
-				return x.fail(i, "]]> in text")
-			}
-		case tNonChar:
-			if strings.HasPrefix(s[i:], "\uFFFE") || strings.HasPrefix(s[i:], "\uFFFF") {
-				return x.fail(i, "character that XML does not allow")
-			}
-		case tInvalid:
-			return x.fail(i, "control character in text")
+		c := textClass[s[i]]
+		if c == tPlain {
+			continue
+		}
+		if c == tLess {
+			break
+		}
+		if c == tAmp || c == tCR {
+			return x.textWithReferences(i)
+		}
+		if err := x.checkByte(i, c); err != nil {
+			return err
 		}
 	}
 	x.pos = i
@@ -227,98 +263,151 @@ loop:
 		}
 		return nil
 	}
-	x.addPiece(s[start:i], dirty, true)
+	x.addPiece(s[start:i])
 	return nil
 }
 
-func (x *scanner) addText(piece string, cr bool) { x.addPiece(piece, cr, false) }
+// checkByte looks at a byte that may be wrong in text.
+func (x *scanner) checkByte(i int, class uint8) error {
+	switch {
+	case class == tInvalid:
+		return x.fail(i, "control character in text")
+	case class == tBracket && strings.HasPrefix(x.s[i:], "]]>"):
+		return x.fail(i, "]]> in text")
+	case class == tNonChar && isNonChar(x.s[i:]):
+		return x.fail(i, "character that XML does not allow")
+	}
+	return nil
+}
 
-// addPiece adds text to the innermost element. Text of an element that has child elements is not kept: nobody reads it.
-func (x *scanner) addPiece(piece string, dirty, refs bool) {
+func isNonChar(s string) bool {
+	return strings.HasPrefix(s, "\uFFFE") || strings.HasPrefix(s, "\uFFFF")
+}
+
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// textWithReferences reads character data from x.pos on; the first reference or carriage return stands at i.
+func (x *scanner) textWithReferences(i int) error {
+	if len(x.stack) == 0 {
+		if x.s[i] == '&' || strings.Trim(x.s[x.pos:i], " \t\r\n") != "" {
+			return x.fail(x.pos, "text outside the root element")
+		}
+		x.pos = i + 1 // a carriage return between markup
+		return nil
+	}
 	f := &x.stack[len(x.stack)-1]
-	n := &x.d.nodes[f.node]
+	keep := f.last == 0
+	if keep {
+		x.openSpan(f)
+	}
+	s, a := x.s, x.arena
+	chunk := x.pos
+	for ; i < len(s); i++ {
+		c := textClass[s[i]]
+		if c == tPlain {
+			continue
+		}
+		if c == tLess {
+			break
+		}
+		switch c {
+		case tAmp:
+			a = append(a, s[chunk:i]...)
+			if i+4 <= len(s) && s[i+2] == 't' && s[i+3] == ';' && s[i+1] == 'l' {
+				a = append(a, '<')
+				i += 3
+			} else if i+4 <= len(s) && s[i+2] == 't' && s[i+3] == ';' && s[i+1] == 'g' {
+				a = append(a, '>')
+				i += 3
+			} else {
+				r, n := reference(s[i:])
+				if n == 0 {
+					return x.fail(i, "unknown or malformed entity or character reference")
+				}
+				a = utf8.AppendRune(a, r)
+				i += n - 1
+			}
+			chunk = i + 1
+		case tCR:
+			a = append(append(a, s[chunk:i]...), '\n')
+			if i+1 < len(s) && s[i+1] == '\n' {
+				i++
+			}
+			chunk = i + 1
+		default:
+			if err := x.checkByte(i, c); err != nil {
+				return err
+			}
+		}
+	}
+	x.pos = i
+	if keep {
+		x.arena = append(a, s[chunk:i]...)
+		x.decoded[f.span].end = int32(len(x.arena))
+	}
+	return nil
+}
+
+// openSpan moves the text of an element to the end of the arena, if it is not there already.
+func (x *scanner) openSpan(f *frame) {
+	if f.span >= 0 {
+		return
+	}
+	f.span = len(x.decoded)
+	at := int32(len(x.arena))
+	x.arena = append(x.arena, x.nodes[f.node].text...)
+	x.decoded = append(x.decoded, span{f.node, at, int32(len(x.arena))})
+}
+
+// addPiece adds plain text to the innermost element. Text of an element that has child elements is not kept: nobody
+// reads it.
+func (x *scanner) addPiece(piece string) {
+	f := &x.stack[len(x.stack)-1]
 	if f.last != 0 || piece == "" {
 		return
 	}
-	if n.text == "" && !dirty {
+	if n := &x.nodes[f.node]; f.span < 0 && n.text == "" {
 		n.text = piece
 		return
 	}
-	a := &x.d.arena
-	if a.Cap() == 0 {
-		a.Grow(len(x.s) - int(n.start)) // all resolved text is shorter than its source, so it never grows again
-	}
-	if f.arena < 0 {
-		f.arena = a.Len()
-		a.WriteString(n.text)
-	}
-	unescapeTo(a, piece, refs)
-	n.text = a.String()[f.arena:]
+	x.openSpan(f)
+	x.arena = append(x.arena, piece...)
+	x.decoded[f.span].end = int32(len(x.arena))
 }
 
-// unescapeTo resolves references (where refs is set) and line ends.
-func unescapeTo(a *strings.Builder, s string, refs bool) {
-	for {
-		i := 0
-		for i < len(s) && s[i] != '\r' && (s[i] != '&' || !refs) {
-			i++
-		}
-		a.WriteString(s[:i])
-		if i == len(s) {
-			return
-		}
-		s = s[i:]
-		if s[0] == '\r' {
-			a.WriteByte('\n')
-			s = s[1:]
-			if strings.HasPrefix(s, "\n") {
-				s = s[1:]
-			}
-			continue
-		}
-		r, b, n := reference(s)
-		if b != 0 {
-			a.WriteByte(b)
-		} else {
-			a.WriteRune(r)
-		}
-		s = s[n:]
-	}
-}
-
-// reference reads &name; or &#number; at the start of s: one of the five entities gives b, a character reference r.
-// n is its length, 0 if it is malformed or names a character that XML does not allow.
-func reference(s string) (r rune, b byte, n int) {
+// reference reads &name; or &#number; at the start of s and gives the character with the length of the reference, 0 if
+// it is malformed or names a character that XML does not allow.
+func reference(s string) (rune, int) {
 	switch {
-	case len(s) >= 4 && s[2] == 't' && s[3] == ';' && s[1] == 'l':
-		return 0, '<', 4
-	case len(s) >= 4 && s[2] == 't' && s[3] == ';' && s[1] == 'g':
-		return 0, '>', 4
 	case strings.HasPrefix(s, "&amp;"):
-		return 0, '&', 5
+		return '&', 5
+	case strings.HasPrefix(s, "&lt;"):
+		return '<', 4
+	case strings.HasPrefix(s, "&gt;"):
+		return '>', 4
 	case strings.HasPrefix(s, "&quot;"):
-		return 0, '"', 6
+		return '"', 6
 	case strings.HasPrefix(s, "&apos;"):
-		return 0, '\'', 6
+		return '\'', 6
 	case !strings.HasPrefix(s, "&#"):
-		return 0, 0, 0
+		return 0, 0
 	}
 	end := strings.IndexByte(s[:min(len(s), 16)], ';')
 	if end < 3 {
-		return 0, 0, 0
+		return 0, 0
 	}
 	digits, base := s[2:end], 10
 	if digits[0] == 'x' {
 		digits, base = digits[1:], 16
 	}
 	if digits == "" || digits[0] == '+' || digits[0] == '-' {
-		return 0, 0, 0
+		return 0, 0
 	}
 	v, err := strconv.ParseUint(digits, base, 32)
 	if err != nil || !isChar(rune(min(v, utf8.MaxRune+1))) {
-		return 0, 0, 0
+		return 0, 0
 	}
-	return rune(v), 0, end + 1
+	return rune(v), end + 1
 }
 
 func isChar(r rune) bool {

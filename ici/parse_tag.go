@@ -1,11 +1,14 @@
 package ici
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // startTag reads <name attributes> or <name attributes/>.
 func (x *scanner) startTag() error {
 	at := x.pos
-	if len(x.stack) == 0 && len(x.d.nodes) > 1 {
+	if len(x.stack) == 0 && len(x.nodes) > 1 {
 		return x.fail(at, "second root element")
 	}
 	qname, i := x.name(at + 1)
@@ -18,7 +21,7 @@ func (x *scanner) startTag() error {
 	if len(x.stack) >= x.lim.Depth {
 		return x.failAs(at, "elements are nested too deep", ErrTooLarge)
 	}
-	if len(x.d.nodes) > x.lim.Elements {
+	if len(x.nodes) > x.lim.Elements {
 		return x.failAs(at, "too many elements", ErrTooLarge)
 	}
 	mark := len(x.ns)
@@ -30,18 +33,18 @@ func (x *scanner) startTag() error {
 	if local == "" || strings.IndexByte(local, ':') >= 0 {
 		return x.fail(at, "malformed element name")
 	}
-	num := int32(len(x.d.nodes))
-	x.d.nodes = append(x.d.nodes, node{name: local, space: x.uri(prefix)})
-	n := &x.d.nodes[num]
+	num := int32(len(x.nodes))
+	x.nodes = append(x.nodes, node{name: local, space: x.uri(prefix)})
+	n := &x.nodes[num]
 	if len(x.attrs) > 0 {
 		x.interpret(n, num)
 	}
 	if len(x.stack) > 0 {
 		f := &x.stack[len(x.stack)-1]
 		if f.last == 0 {
-			x.d.nodes[f.node].first = num
+			x.nodes[f.node].first = num
 		} else {
-			x.d.nodes[f.last].next = num
+			x.nodes[f.last].next = num
 		}
 		f.last = num
 	}
@@ -56,7 +59,7 @@ func (x *scanner) startTag() error {
 	}
 	x.pos = i + 1
 	n.start = int32(x.pos)
-	x.stack = append(x.stack, frame{node: num, qname: qname, ns: mark, arena: -1})
+	x.stack = append(x.stack, frame{node: num, qname: qname, ns: mark, span: -1})
 	return nil
 }
 
@@ -137,7 +140,7 @@ func (x *scanner) value(raw string, at int) (string, error) {
 		case tLess:
 			return "", x.fail(at+i, "< in an attribute value")
 		case tAmp:
-			_, _, n := reference(raw[i:])
+			_, n := reference(raw[i:])
 			if n == 0 {
 				return "", x.fail(at+i, "unknown or malformed entity or character reference")
 			}
@@ -146,7 +149,7 @@ func (x *scanner) value(raw string, at int) (string, error) {
 		case tCR:
 			dirty = true
 		case tNonChar:
-			if strings.HasPrefix(raw[i:], "\uFFFE") || strings.HasPrefix(raw[i:], "\uFFFF") {
+			if isNonChar(raw[i:]) {
 				return "", x.fail(at+i, "character that XML does not allow")
 			}
 		case tInvalid:
@@ -156,11 +159,21 @@ func (x *scanner) value(raw string, at int) (string, error) {
 	if !dirty {
 		return raw, nil
 	}
-	raw = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ").Replace(raw)
-	var b strings.Builder
-	unescapeTo(&b, raw, true)
-	return b.String(), nil
+	raw = attrSpace.Replace(raw)
+	var b []byte
+	for {
+		i := strings.IndexByte(raw, '&')
+		if i < 0 {
+			return string(append(b, raw...)), nil
+		}
+		r, n := reference(raw[i:])
+		b = utf8.AppendRune(append(b, raw[:i]...), r)
+		raw = raw[i+n:]
+	}
 }
+
+// attrSpace is what XML does to white space in attribute values.
+var attrSpace = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
 
 // interpret looks at the few attributes that mean something in SOAP.
 func (x *scanner) interpret(n *node, num int32) {
@@ -174,16 +187,16 @@ func (x *scanner) interpret(n *node, num int32) {
 		case "id":
 			if a.prefix == "" {
 				n.flags |= hasID
-				x.d.ids = append(x.d.ids, ref{num, a.value})
+				x.ids = append(x.ids, ref{num, a.value})
 			}
 		case "href":
 			if a.prefix == "" {
 				n.flags |= isRef
-				x.d.hrefs = append(x.d.hrefs, ref{num, a.value})
+				x.hrefs = append(x.hrefs, ref{num, a.value})
 			}
 		case "type", "arrayType", "encodingStyle":
 			if a.prefix != "" {
-				x.d.typed = true
+				x.typed = true
 			}
 		}
 	}
@@ -213,7 +226,7 @@ func (x *scanner) endTag() error {
 	if i >= len(x.s) || x.s[i] != '>' {
 		return x.fail(at, "</"+clip(f.qname)+"> expected")
 	}
-	x.d.nodes[f.node].end = int32(at)
+	x.nodes[f.node].end = int32(at)
 	x.ns = x.ns[:f.ns]
 	x.stack = x.stack[:len(x.stack)-1]
 	x.pos = i + 1

@@ -133,27 +133,27 @@ const (
 	soapDetail      = "detail"
 )
 
-func (p *Profile) parseEnvelope(body []byte, contentType string, l *Limits) (*envelope, error) {
+func (p *Profile) parseEnvelope(body []byte, contentType string, l *Limits) (envelope, error) {
 	lim := l.withDefaults()
 	if int64(len(body)) > lim.Body {
-		return nil, &ParseError{Msg: "message is too large", Err: ErrTooLarge}
+		return envelope{}, &ParseError{Msg: "message is too large", Err: ErrTooLarge}
 	}
 	text, err := toUTF8(body, contentType, lim.Body)
 	if err != nil {
-		return nil, err
+		return envelope{}, err
 	}
 	d, err := parse(p, text, &lim)
 	if err != nil {
-		return nil, err
+		return envelope{}, err
 	}
 	root := Element{d, 1}
 	if root.Name() != soapEnvelope {
-		return nil, &ParseError{Msg: "root element is " + quote(root.Name()), Err: ErrEnvelope}
+		return envelope{}, &ParseError{Msg: "root element is " + quote(root.Name()), Err: ErrEnvelope}
 	}
 	if ns := root.Space(); ns != "" && ns != p.wire[WireEnvelope] {
-		return nil, &ParseError{Msg: "envelope namespace is " + quote(ns), Err: ErrVersion}
+		return envelope{}, &ParseError{Msg: "envelope namespace is " + quote(ns), Err: ErrVersion}
 	}
-	env := &envelope{d: d}
+	env := envelope{d: d}
 	found := false
 	for c := root.First(); c.Exists(); c = c.Next() {
 		switch c.Name() {
@@ -161,17 +161,17 @@ func (p *Profile) parseEnvelope(body []byte, contentType string, l *Limits) (*en
 			env.header = c
 		case soapBody:
 			if found {
-				return nil, &ParseError{Msg: "more than one Body", Err: ErrEnvelope}
+				return envelope{}, &ParseError{Msg: "more than one Body", Err: ErrEnvelope}
 			}
 			found = true
 			env.body = operation(c)
 		}
 	}
 	if !found {
-		return nil, &ParseError{Msg: "Body is missing", Err: ErrEnvelope}
+		return envelope{}, &ParseError{Msg: "Body is missing", Err: ErrEnvelope}
 	}
 	if !env.body.Exists() {
-		return nil, &ParseError{Msg: "Body is empty", Err: ErrEnvelope}
+		return envelope{}, &ParseError{Msg: "Body is empty", Err: ErrEnvelope}
 	}
 	return env, nil
 }
