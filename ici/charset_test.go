@@ -38,7 +38,7 @@ func TestCharsets(t *testing.T) {
 }
 
 func TestCharsetErrors(t *testing.T) {
-	ascii := post("abc")
+	ascii := chatPost("abc")
 	for _, c := range []struct {
 		name, contentType, body string
 		err                     error
@@ -51,7 +51,7 @@ func TestCharsetErrors(t *testing.T) {
 		{"UTF-16 label in the content type", "text/xml; charset=utf-16", ascii, ici.ErrCharset},
 		{"only a byte order mark", "text/xml", "\xff\xfe", ici.ErrSyntax},
 		{"half a character", "text/xml", "\xff\xfe<", ici.ErrSyntax},
-		{"latin1 without label", "text/xml", post("Z\xfcrich"), ici.ErrSyntax},
+		{"latin1 without label", "text/xml", chatPost("Z\xfcrich"), ici.ErrSyntax},
 	} {
 		_, err := ici.Default().ParseRequest([]byte(c.body), &ici.ParseOptions{ContentType: c.contentType})
 		if !errors.Is(err, c.err) {
@@ -80,7 +80,7 @@ func TestCharsetLabels(t *testing.T) {
 		{"text/xml; charset=iso-8859-1", "", "10 \x80", "10 €"},
 		{"text/xml; charset=utf-8", `<?xml version="1.0" encoding="iso-8859-1"?>`, "Zürich", "Zürich"},
 	} {
-		r, err := ici.Default().ParseRequest([]byte(c.prolog+post(c.raw)), &ici.ParseOptions{ContentType: c.contentType})
+		r, err := ici.Default().ParseRequest([]byte(c.prolog+chatPost(c.raw)), &ici.ParseOptions{ContentType: c.contentType})
 		if err != nil || r.Text(ici.ParamContentText) != c.want {
 			t.Errorf("%q %q: %v, want %q", c.contentType, c.prolog, err, c.want)
 		}

@@ -15,8 +15,8 @@ const (
 	closeEnv = `</E:Body></E:Envelope>`
 )
 
-// post wraps a ChatPost call whose contentText is given as XML.
-func post(content string) string {
+// chatPost wraps a ChatPost call whose contentText is given as XML.
+func chatPost(content string) string {
 	return openEnv + `<m:post xmlns:m="urn:IciChatInterface"><contentText>` + content + `</contentText></m:post>` + closeEnv
 }
 
@@ -44,7 +44,7 @@ func TestText(t *testing.T) {
 		{"Zürich 東京 𝄞", "Zürich 東京 𝄞"},
 		{"\uFEFF", "\uFEFF"},
 	} {
-		r, err := ici.Default().ParseRequest([]byte(post(c.xml)), nil)
+		r, err := ici.Default().ParseRequest([]byte(chatPost(c.xml)), nil)
 		if err != nil {
 			t.Errorf("%q: %v", c.xml, err)
 			continue
@@ -57,7 +57,7 @@ func TestText(t *testing.T) {
 
 func TestUnescapedDocumentIsKept(t *testing.T) {
 	doc := `<ItemAttachedData><Application id="SAP-IC"><CV01>a&amp;b</CV01></Application></ItemAttachedData>`
-	r, err := ici.Default().ParseRequest([]byte(post(doc)), nil)
+	r, err := ici.Default().ParseRequest([]byte(chatPost(doc)), nil)
 	if err != nil || r.Text(ici.ParamContentText) != doc {
 		t.Errorf("got %q, %v", r.Text(ici.ParamContentText), err)
 	}
@@ -93,20 +93,20 @@ func TestMalformed(t *testing.T) {
 		{"declaration open", `<?xml version="1.0"`, ici.ErrSyntax, "not closed"},
 		{"DTD", `<!DOCTYPE a [<!ENTITY x "y">]><a/>`, ici.ErrSyntax, "document type declarations are not allowed"},
 		{"DTD in Envelope", openEnv + `<!DOCTYPE a>` + closeEnv, ici.ErrSyntax, "not allowed"},
-		{"entity", post("&x;"), ici.ErrSyntax, "entity"},
-		{"entity open", post("&lt"), ici.ErrSyntax, "entity"},
-		{"bare ampersand", post("a & b"), ici.ErrSyntax, "entity"},
-		{"reference to NUL", post("&#0;"), ici.ErrSyntax, "entity"},
-		{"reference to surrogate", post("&#xD800;"), ici.ErrSyntax, "entity"},
-		{"reference too big", post("&#x110000;"), ici.ErrSyntax, "entity"},
-		{"reference overflow", post("&#99999999999999;"), ici.ErrSyntax, "entity"},
-		{"reference sign", post("&#+65;"), ici.ErrSyntax, "entity"},
-		{"upper X", post("&#X41;"), ici.ErrSyntax, "entity"},
-		{"control", post("a\x01"), ici.ErrSyntax, "control character"},
-		{"control in CDATA", post("<![CDATA[\x02]]>"), ici.ErrSyntax, "control character"},
-		{"U+FFFF", post("\uFFFF"), ici.ErrSyntax, "not allow"},
-		{"]]>", post("a]]>b"), ici.ErrSyntax, "]]>"},
-		{"bad UTF-8", post("\xff"), ici.ErrSyntax, "not UTF-8"},
+		{"entity", chatPost("&x;"), ici.ErrSyntax, "entity"},
+		{"entity open", chatPost("&lt"), ici.ErrSyntax, "entity"},
+		{"bare ampersand", chatPost("a & b"), ici.ErrSyntax, "entity"},
+		{"reference to NUL", chatPost("&#0;"), ici.ErrSyntax, "entity"},
+		{"reference to surrogate", chatPost("&#xD800;"), ici.ErrSyntax, "entity"},
+		{"reference too big", chatPost("&#x110000;"), ici.ErrSyntax, "entity"},
+		{"reference overflow", chatPost("&#99999999999999;"), ici.ErrSyntax, "entity"},
+		{"reference sign", chatPost("&#+65;"), ici.ErrSyntax, "entity"},
+		{"upper X", chatPost("&#X41;"), ici.ErrSyntax, "entity"},
+		{"control", chatPost("a\x01"), ici.ErrSyntax, "control character"},
+		{"control in CDATA", chatPost("<![CDATA[\x02]]>"), ici.ErrSyntax, "control character"},
+		{"U+FFFF", chatPost("\uFFFF"), ici.ErrSyntax, "not allow"},
+		{"]]>", chatPost("a]]>b"), ici.ErrSyntax, "]]>"},
+		{"bad UTF-8", chatPost("\xff"), ici.ErrSyntax, "not UTF-8"},
 		{"truncated UTF-8", "<a>\xc3", ici.ErrSyntax, "not UTF-8"},
 		{"comment", "<a><!-- -- --></a>", ici.ErrSyntax, "comment"},
 		{"comment open", "<a><!-- ", ici.ErrSyntax, "comment"},
@@ -124,13 +124,13 @@ func TestMalformed(t *testing.T) {
 		{"twice", `<a b="1" b="2"/>`, ici.ErrSyntax, "twice"},
 		{"namespace twice", `<a xmlns:b="1" xmlns:b="2"/>`, ici.ErrSyntax, "twice"},
 		{"slash", "<a/ >", ici.ErrSyntax, "> expected"},
-		{"10,000 nested elements", post(deep), ici.ErrTooLarge, "too deep"},
-		{"many elements", post(many), ici.ErrTooLarge, "too many elements"},
-		{"many attributes", post("<a" + attrs + "/>"), ici.ErrTooLarge, "too many attributes"},
-		{"many namespaces", post("<a " + strings.ReplaceAll(attrs, " a", " xmlns:a") + "/>"), ici.ErrTooLarge, "too many attributes"},
-		{"long name", post("<" + strings.Repeat("a", 300) + "/>"), ici.ErrTooLarge, "name is too long"},
-		{"long attribute name", post("<a " + strings.Repeat("b", 300) + `=""/>`), ici.ErrTooLarge, "name is too long"},
-		{"long body", post(strings.Repeat("x", 5<<20)), ici.ErrTooLarge, "too large"},
+		{"10,000 nested elements", chatPost(deep), ici.ErrTooLarge, "too deep"},
+		{"many elements", chatPost(many), ici.ErrTooLarge, "too many elements"},
+		{"many attributes", chatPost("<a" + attrs + "/>"), ici.ErrTooLarge, "too many attributes"},
+		{"many namespaces", chatPost("<a " + strings.ReplaceAll(attrs, " a", " xmlns:a") + "/>"), ici.ErrTooLarge, "too many attributes"},
+		{"long name", chatPost("<" + strings.Repeat("a", 300) + "/>"), ici.ErrTooLarge, "name is too long"},
+		{"long attribute name", chatPost("<a " + strings.Repeat("b", 300) + `=""/>`), ici.ErrTooLarge, "name is too long"},
+		{"long body", chatPost(strings.Repeat("x", 5<<20)), ici.ErrTooLarge, "too large"},
 		{"not SOAP", "<html/>", ici.ErrEnvelope, `root element is "html"`},
 		{"SOAP 1.2", `<E:Envelope xmlns:E="http://www.w3.org/2003/05/soap-envelope"><E:Body><a/></E:Body></E:Envelope>`, ici.ErrVersion, "2003/05"},
 		{"no Body", `<E:Envelope xmlns:E="http://schemas.xmlsoap.org/soap/envelope/"></E:Envelope>`, ici.ErrEnvelope, "Body is missing"},
@@ -287,7 +287,7 @@ func TestOwnLimits(t *testing.T) {
 		{"body", ici.Limits{Body: 100}}, {"depth", ici.Limits{Depth: 3}}, {"elements", ici.Limits{Elements: 3}},
 		{"attributes", ici.Limits{Attributes: 1}}, {"name", ici.Limits{Name: 5}},
 	} {
-		_, err := ici.Default().ParseRequest([]byte(post("x")), &ici.ParseOptions{Limits: &c.l})
+		_, err := ici.Default().ParseRequest([]byte(chatPost("x")), &ici.ParseOptions{Limits: &c.l})
 		if !errors.Is(err, ici.ErrTooLarge) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -296,14 +296,14 @@ func TestOwnLimits(t *testing.T) {
 
 // A Request must not change when the buffer that it was read from is used again.
 func TestRequestKeepsNothing(t *testing.T) {
-	body := []byte(post("first &amp; text"))
+	body := []byte(chatPost("first &amp; text"))
 	r, err := ici.Default().ParseRequest(body, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	clear(body)
 	for range 10 {
-		if _, err := ici.Default().ParseRequest([]byte(post("other &lt; text that is longer")), nil); err != nil {
+		if _, err := ici.Default().ParseRequest([]byte(chatPost("other &lt; text that is longer")), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
