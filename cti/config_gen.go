@@ -2673,7 +2673,7 @@ func (m *TeamConfigReq) VisitFields(v Version, f func(FieldValue) bool) {
 	w := visitor{f: f}
 	w.number("InvokeID", "", int64(m.InvokeID))
 	w.number("ConfigParam", "", int64(m.ConfigParam))
-	w.bytes("Reserved", m.Reserved)
+	w.fixedBytes("Reserved", m.Reserved, 8)
 }
 
 // MapText replaces every text. See Message.
@@ -2856,7 +2856,7 @@ func (m *TeamConfigEvent) VisitFields(v Version, f func(FieldValue) bool) {
 	w.number("TeamID", "", int64(m.TeamID))
 	w.number("NumRecords", "", int64(m.NumRecords))
 	w.number("Operation", "", int64(m.Operation))
-	w.bytes("Reserved", m.Reserved)
+	w.fixedBytes("Reserved", m.Reserved, 8)
 	if m.TeamName != "" || m.Absent&(1<<0) == 0 {
 		w.text("TeamName", m.TeamName)
 	}

@@ -179,6 +179,9 @@ func (d *decoder) end(t MessageType, f *Floating, table []floating) error {
 
 func (d *decoder) fieldName(table []floating) string {
 	tag := Tag(d.Tag())
+	if tag == 0 { // not even tag and length were whole
+		return "Tag"
+	}
 	for _, f := range table {
 		if f.tag == tag {
 			return f.name

@@ -180,6 +180,14 @@ func (w *visitor) bytes(name string, b []byte) {
 	w.put(FieldValue{Name: name, Kind: KindBytes, Bytes: b})
 }
 
+// fixedBytes shows a field of n bytes, filled with zeros.
+func (w *visitor) fixedBytes(name string, b []byte, n int) {
+	if len(b) < n {
+		b = append(b[:len(b):len(b)], make([]byte, n-len(b))...)
+	}
+	w.bytes(name, b)
+}
+
 func (w *visitor) secretBytes(name string, b []byte) {
 	w.put(FieldValue{Name: name, Kind: KindBytes, Bytes: b, Secret: true})
 }

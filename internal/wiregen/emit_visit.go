@@ -90,6 +90,10 @@ func visitField(p *printer, f *Field, x string) {
 		}
 		p.f("w.text(%q, %s)\n", f.Name, x)
 	case "UNSPEC":
+		if f.Size > 0 {
+			p.f("w.fixedBytes(%q, %s, %d)\n", f.Name, x, f.Size)
+			return
+		}
 		if f.Secret {
 			p.f("w.secretBytes(%q, %s)\n", f.Name, x)
 			return
