@@ -3,11 +3,14 @@ package crm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"strings"
 	"time"
 
+	"golang.org/x/text/encoding"
+
 	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/ici"
 )
 
 // Defaults of [Config].
@@ -174,7 +177,9 @@ type Config struct {
 	// Attached says which data travel between SAP and the ACD.
 	Attached AttachedConfig
 	// Languages is a directory with *.lfg files; empty: built-in English.
-	Languages string
+	// LanguageFiles, when not nil, is used instead of the directory.
+	Languages     string
+	LanguageFiles fs.FS
 	// People are agents known without the ACD's configuration.
 	People []Person
 	// RequestConfiguration asks the ACD for its agents and skill groups after
@@ -200,6 +205,8 @@ type Config struct {
 	MaxItems        int
 	MaxAttachedData int
 
+	// Profile gives the wire names; nil: the built-in one.
+	Profile *ici.Profile
 	// Vendor, Product, Version are told to SAP by exchangeProductInformation.
 	Vendor, Product, Version string
 	// Logger gets what operators must know; nil: nothing.
@@ -218,6 +225,9 @@ type DialingConfig struct {
 	International string
 	// Outside is dialled before numbers that leave the switch, for example "0".
 	Outside string
+	// DialPlus dials numbers outside as +E.164 instead of their national or
+	// international form.
+	DialPlus bool
 	// Anonymous is what SAP sees of a caller without a number; default "0".
 	Anonymous string
 }
@@ -226,15 +236,19 @@ type DialingConfig struct {
 type AttachedConfig struct {
 	// ECC are the expanded call variables sent to SAP: ECC.<name> and ECCA.<name>.
 	ECC []string
-	// Rules map elements of SAP's documents to the ACD: at most 5 (b+s).
+	// Rules map elements of SAP's documents to the ACD.
 	Rules []AttachedRule
+	// Charset is the code page of the ACD, by which values are cut and
+	// characters replaced; nil: UTF-8.
+	Charset encoding.Encoding
 }
 
 // AttachedRule is one mapping of a value from SAP to the ACD.
 type AttachedRule struct {
-	// Application and Element name the value in ItemAttachedData.
+	// Application and Element name the value in ItemAttachedData; an empty
+	// Application is SAP-IC.
 	Application, Element string
-	// Target is CV01 to CV10, ECC.<name> or WrapUpData.
+	// Target is CV01 to CV10, ECC.<name>, ECCA.<name>[index] or WrapUpData.
 	Target string
 }
 
@@ -320,30 +334,7 @@ func (c *Config) validate() error {
 	if c.OwnerLease > 0 && c.OwnerLease < time.Second {
 		bad("OwnerLease", c.OwnerLease, "at least 1s")
 	}
-	if len(c.Attached.Rules) > 5 {
-		bad("Attached.Rules", len(c.Attached.Rules), "at most 5")
-	}
-	for _, r := range c.Attached.Rules {
-		if r.Application == "" || r.Element == "" || !validTarget(r.Target) {
-			bad("Attached.Rules", r, "needs Application, Element and Target CV01..CV10, ECC.<name> or WrapUpData")
-		}
-	}
-	for _, e := range c.Attached.ECC {
-		if !strings.HasPrefix(e, "ECC.") && !strings.HasPrefix(e, "ECCA.") {
-			bad("Attached.ECC", e, "begins with ECC. or ECCA.")
-		}
-	}
 	return errors.Join(errs...)
-}
-
-func validTarget(t string) bool {
-	if t == "WrapUpData" {
-		return true
-	}
-	if n, ok := strings.CutPrefix(t, "ECC."); ok {
-		return n != ""
-	}
-	return len(t) == 4 && t >= "CV01" && t <= "CV10" && t[:2] == "CV"
 }
 
 func (c *Config) setDefaults() {
