@@ -297,10 +297,10 @@ func (c *Client) Do(ctx context.Context, r Request) (Confirm, error) {
 	start := time.Now()
 	if err := c.out.put(ctx, r, false); err != nil {
 		if _, answered := c.calls.drop(id, call, false); !answered {
-			callPool.Put(call)
+			c.calls.release(call)
 			return nil, err
 		}
-		callPool.Put(call)
+		c.calls.release(call)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -319,19 +319,19 @@ func (c *Client) Do(ctx context.Context, r Request) (Confirm, error) {
 	case <-ctx.Done():
 		var answered bool
 		if a, answered = c.calls.drop(id, call, true); !answered {
-			callPool.Put(call)
+			c.calls.release(call)
 			c.count.canceled.Add(1)
 			return nil, fmt.Errorf("cti: %s: %w", r.Type(), ctx.Err())
 		}
 	case <-expired:
 		var answered bool
 		if a, answered = c.calls.drop(id, call, true); !answered {
-			callPool.Put(call)
+			c.calls.release(call)
 			c.count.timeouts.Add(1)
 			return nil, fmt.Errorf("cti: %s after %v: %w", r.Type(), c.o.RequestTimeout, ErrRequestTimeout)
 		}
 	}
-	callPool.Put(call)
+	c.calls.release(call)
 	switch {
 	case errors.Is(a.err, ErrInterrupted):
 		c.count.interrupted.Add(1)

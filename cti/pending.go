@@ -15,7 +15,9 @@ type answer struct {
 	err  error
 }
 
-var callPool = sync.Pool{New: func() any { return &call{answer: make(chan answer, 1)} }}
+// maxFree is how many used calls a connection keeps. A sync.Pool would carry channels from one
+// synctest bubble to another.
+const maxFree = 64
 
 // lateMemory is how many requests that were given up are remembered, to tell their late answers
 // from answers that nobody asked for.
@@ -26,6 +28,7 @@ type pending struct {
 	mu    sync.Mutex
 	calls map[uint32]*call
 	last  uint32
+	free  []*call
 	max   int
 	err   error // set = the connection is over
 	late  map[uint32]struct{}
@@ -44,7 +47,12 @@ func (p *pending) add(t MessageType) (uint32, *call, error) {
 		return 0, nil, ErrBusy
 	}
 	id := p.nextLocked()
-	c := callPool.Get().(*call)
+	var c *call
+	if n := len(p.free); n > 0 {
+		c, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		c = &call{answer: make(chan answer, 1)}
+	}
 	c.request = t
 	if p.calls == nil {
 		p.calls = map[uint32]*call{}
@@ -109,6 +117,15 @@ func (p *pending) take(id uint32) (c *call, late bool) {
 	}
 	_, late = p.late[id]
 	return nil, late
+}
+
+// release takes back a call whose answer was received or never comes.
+func (p *pending) release(c *call) {
+	p.mu.Lock()
+	if len(p.free) < maxFree {
+		p.free = append(p.free, c)
+	}
+	p.mu.Unlock()
 }
 
 // waits tells whether a request with this id is outstanding.
