@@ -15,7 +15,7 @@ type Net struct {
 	mu        sync.Mutex
 	listeners map[string]*listener
 	rules     map[string]*rule
-	conns     map[*Conn]string // client ends by the address that was dialled
+	conns     map[*Conn]*state // by the client's end, until both ends are closed
 	dials     []Dial
 	port      int
 	client    int
@@ -25,6 +25,12 @@ type Net struct {
 type Dial struct {
 	Addr string
 	At   time.Time
+}
+
+// state is what is known of one connection.
+type state struct {
+	addr                   string // that was dialled
+	clientGone, serverGone bool
 }
 
 type rule struct {
@@ -39,7 +45,7 @@ func New() *Net {
 	return &Net{
 		listeners: map[string]*listener{},
 		rules:     map[string]*rule{},
-		conns:     map[*Conn]string{},
+		conns:     map[*Conn]*state{},
 		port:      40000,
 	}
 }
@@ -138,6 +144,9 @@ func (n *Net) DialContext(ctx context.Context, _, address string) (net.Conn, err
 	if r.refuse || l == nil {
 		return fail(syscall.ECONNREFUSED)
 	}
+	if len(l.queue) == cap(l.queue) { // only filled here, under n.mu
+		return fail(syscall.ECONNREFUSED)
+	}
 	n.client++
 	c, s := pipe(addr(fmt.Sprintf("client:%d", n.client)), addr(address))
 	c.Chunk(r.chunk)
@@ -148,17 +157,19 @@ func (n *Net) DialContext(ctx context.Context, _, address string) (net.Conn, err
 	if r.toServer >= 0 {
 		c.CutAfter(r.toServer)
 	}
-	select {
-	case l.queue <- s:
-	default:
-		return fail(syscall.ECONNREFUSED)
+	st := &state{addr: address}
+	n.conns[c] = st
+	closed := func(gone *bool) func() {
+		return func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if *gone = true; st.clientGone && st.serverGone {
+				delete(n.conns, c)
+			}
+		}
 	}
-	n.conns[c] = address
-	c.onClose = func() {
-		n.mu.Lock()
-		delete(n.conns, c)
-		n.mu.Unlock()
-	}
+	c.onClose, s.onClose = closed(&st.clientGone), closed(&st.serverGone)
+	l.queue <- s
 	return c, nil
 }
 
@@ -189,7 +200,8 @@ func (n *Net) Stall(address string, on bool) {
 	}
 }
 
-// Cut resets all connections to address and returns how many there were.
+// Cut resets all connections to address and returns how many there were, those included whose
+// client end is closed already.
 func (n *Net) Cut(address string) int {
 	conns := n.to(address)
 	for _, c := range conns {
@@ -215,7 +227,17 @@ func (n *Net) Chunk(address string, size int) {
 }
 
 // Conns returns how many connections to address are open at the client's end.
-func (n *Net) Conns(address string) int { return len(n.to(address)) }
+func (n *Net) Conns(address string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	count := 0
+	for _, st := range n.conns {
+		if st.addr == address && !st.clientGone {
+			count++
+		}
+	}
+	return count
+}
 
 // Dials returns all attempts to connect so far, in order.
 func (n *Net) Dials() []Dial {
@@ -228,8 +250,8 @@ func (n *Net) to(address string) []*Conn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var out []*Conn
-	for c, a := range n.conns {
-		if a == address {
+	for c, st := range n.conns {
+		if st.addr == address {
 			out = append(out, c)
 		}
 	}
