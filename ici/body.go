@@ -105,6 +105,9 @@ func bodyStatus(err error) int {
 // unreadable answers a body that is no SOAP call with a fault, and logs why.
 func (s *Server) unreadable(w http.ResponseWriter, hr *http.Request, sys *System, buf *buffers, status int, err error) {
 	s.stats.unreadable.Add(1)
+	if errors.Is(err, ErrTooLarge) {
+		status = http.StatusRequestEntityTooLarge
+	}
 	level := slog.LevelWarn
 	if errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) {
 		level = slog.LevelInfo // the caller went away
@@ -117,9 +120,6 @@ func (s *Server) unreadable(w http.ResponseWriter, hr *http.Request, sys *System
 	}
 	if status == http.StatusRequestTimeout || status == http.StatusRequestEntityTooLarge {
 		w.Header().Set("Connection", "close")
-	}
-	if errors.Is(err, ErrTooLarge) {
-		status = http.StatusRequestEntityTooLarge
 	}
 	buf.out = sys.Profile.AppendFault(buf.out[:0], f)
 	s.write(w, hr, buf, status)

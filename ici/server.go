@@ -226,7 +226,7 @@ func (s *Server) servePost(w http.ResponseWriter, hr *http.Request, sys *System)
 		s.unreadable(w, hr, sys, buf, http.StatusInternalServerError, err)
 		return
 	}
-	if hr.URL.Query().Has(literalQuery) {
+	if hr.URL.RawQuery != "" && hr.URL.Query().Has(literalQuery) {
 		r.Style = Literal
 	}
 	r.System, r.Remote = sys.Name, hr.RemoteAddr
