@@ -188,6 +188,9 @@ type Quirks struct {
 	FailoverResetsAgents bool
 	// NoPreCall leaves out AGENT_PRE_CALL_EVENT.
 	NoPreCall bool
+	// NoReject refuses CLEAR_CONNECTION_REQ for a phone that rings. Without it a routed call goes back
+	// to its queue and another one ends.
+	NoReject bool
 	// PartialECC sends only the changed ECC variables in CALL_DATA_UPDATE_EVENT from version 22 on
 	// too. Before 22 that is the rule.
 	PartialECC bool
@@ -318,7 +321,8 @@ type External struct {
 	HangUpAfter time.Duration
 }
 
-func (c *Config) validate() error {
+// Validate reports everything that is wrong with the configuration, joined; nil when nothing is.
+func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("ctitest: "+format, args...))
