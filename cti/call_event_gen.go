@@ -50,7 +50,7 @@ type CallDeliveredEvent struct {
 	LastRedirectDeviceType DeviceIDType
 	// LocalConnectionState: USHORT. LCS_ALERTING at the agent; LCS_INITIATE for
 	// a seized trunk (All Events).
-	LocalConnectionState uint16
+	LocalConnectionState LocalConnectionState
 	// EventCause: USHORT. EventCause constant, CEC_NONE (0xFFFF) in most
 	// events.
 	EventCause EventCause
@@ -198,7 +198,7 @@ func (m *CallDeliveredEvent) AppendTo(dst []byte, v Version) ([]byte, error) {
 	e.u16(uint16(m.CallingDeviceType))
 	e.u16(uint16(m.CalledDeviceType))
 	e.u16(uint16(m.LastRedirectDeviceType))
-	e.u16(m.LocalConnectionState)
+	e.u16(uint16(m.LocalConnectionState))
 	e.u16(uint16(m.EventCause))
 	e.u16(e.count("NumNamedVariables", m.NumNamedVariables, len(m.NamedVariables)))
 	e.u16(e.count("NumNamedArrays", m.NumNamedArrays, len(m.NamedArrays)))
@@ -307,7 +307,7 @@ func (m *CallDeliveredEvent) DecodeFrom(body []byte, v Version) error {
 	m.CallingDeviceType = DeviceIDType(d.Uint16("CallingDeviceType"))
 	m.CalledDeviceType = DeviceIDType(d.Uint16("CalledDeviceType"))
 	m.LastRedirectDeviceType = DeviceIDType(d.Uint16("LastRedirectDeviceType"))
-	m.LocalConnectionState = d.Uint16("LocalConnectionState")
+	m.LocalConnectionState = LocalConnectionState(d.Uint16("LocalConnectionState"))
 	m.EventCause = EventCause(d.Uint16("EventCause"))
 	m.NumNamedVariables = d.Uint16("NumNamedVariables")
 	m.NumNamedArrays = d.Uint16("NumNamedArrays")
@@ -537,7 +537,7 @@ func (m *CallDeliveredEvent) VisitFields(v Version, f func(FieldValue) bool) {
 	w.number("CallingDeviceType", "DeviceIDType", int64(m.CallingDeviceType))
 	w.number("CalledDeviceType", "DeviceIDType", int64(m.CalledDeviceType))
 	w.number("LastRedirectDeviceType", "DeviceIDType", int64(m.LastRedirectDeviceType))
-	w.number("LocalConnectionState", "", int64(m.LocalConnectionState))
+	w.number("LocalConnectionState", "LocalConnectionState", int64(m.LocalConnectionState))
 	w.number("EventCause", "EventCause", int64(m.EventCause))
 	w.number("NumNamedVariables", "", int64(m.NumNamedVariables))
 	w.number("NumNamedArrays", "", int64(m.NumNamedArrays))

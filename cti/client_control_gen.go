@@ -5147,7 +5147,7 @@ type TransferCallReq struct {
 	ActiveConnectionDeviceIDType ConnectionDeviceIDType
 	// HeldConnectionDeviceIDType: USHORT. CONNECTION_ID_NONE for a single step
 	// transfer.
-	HeldConnectionDeviceIDType uint16
+	HeldConnectionDeviceIDType ConnectionDeviceIDType
 	// CallPlacementType: USHORT. CallPlacementType constant.
 	CallPlacementType CallPlacementType
 	// CallMannerType: USHORT. CallMannerType constant.
@@ -5287,7 +5287,7 @@ func (m *TransferCallReq) AppendTo(dst []byte, v Version) ([]byte, error) {
 	e.u32(m.ActiveConnectionCallID)
 	e.u32(m.HeldConnectionCallID)
 	e.u16(uint16(m.ActiveConnectionDeviceIDType))
-	e.u16(m.HeldConnectionDeviceIDType)
+	e.u16(uint16(m.HeldConnectionDeviceIDType))
 	e.u16(uint16(m.CallPlacementType))
 	e.u16(uint16(m.CallMannerType))
 	e.u16(m.AlertRings)
@@ -5374,7 +5374,7 @@ func (m *TransferCallReq) DecodeFrom(body []byte, v Version) error {
 	m.ActiveConnectionCallID = d.Uint32("ActiveConnectionCallID")
 	m.HeldConnectionCallID = d.Uint32("HeldConnectionCallID")
 	m.ActiveConnectionDeviceIDType = ConnectionDeviceIDType(d.Uint16("ActiveConnectionDeviceIDType"))
-	m.HeldConnectionDeviceIDType = d.Uint16("HeldConnectionDeviceIDType")
+	m.HeldConnectionDeviceIDType = ConnectionDeviceIDType(d.Uint16("HeldConnectionDeviceIDType"))
 	m.CallPlacementType = CallPlacementType(d.Uint16("CallPlacementType"))
 	m.CallMannerType = CallMannerType(d.Uint16("CallMannerType"))
 	m.AlertRings = d.Uint16("AlertRings")
@@ -5558,7 +5558,7 @@ func (m *TransferCallReq) VisitFields(v Version, f func(FieldValue) bool) {
 	w.number("ActiveConnectionCallID", "", int64(m.ActiveConnectionCallID))
 	w.number("HeldConnectionCallID", "", int64(m.HeldConnectionCallID))
 	w.number("ActiveConnectionDeviceIDType", "ConnectionDeviceIDType", int64(m.ActiveConnectionDeviceIDType))
-	w.number("HeldConnectionDeviceIDType", "", int64(m.HeldConnectionDeviceIDType))
+	w.number("HeldConnectionDeviceIDType", "ConnectionDeviceIDType", int64(m.HeldConnectionDeviceIDType))
 	w.number("CallPlacementType", "CallPlacementType", int64(m.CallPlacementType))
 	w.number("CallMannerType", "CallMannerType", int64(m.CallMannerType))
 	w.number("AlertRings", "", int64(m.AlertRings))

@@ -330,7 +330,7 @@ func (c *Connector) join(held, active *item, conference bool) {
 		return
 	}
 	c.controlNow(held, &cti.TransferCallReq{PeripheralID: per,
-		HeldConnectionCallID: held.conn.Call, HeldConnectionDeviceIDType: uint16(held.conn.Type), HeldConnectionDeviceID: held.conn.Dev,
+		HeldConnectionCallID: held.conn.Call, HeldConnectionDeviceIDType: held.conn.Type, HeldConnectionDeviceID: held.conn.Dev,
 		ActiveConnectionCallID: active.conn.Call, ActiveConnectionDeviceIDType: active.conn.Type, ActiveConnectionDeviceID: active.conn.Dev,
 		AgentInstrument: held.ag.rec.Device})
 }
@@ -346,7 +346,7 @@ func (c *Connector) blindTransfer(op *operation, it *item, can func(capSet) erro
 	c.remember(it.call.data.router, &it.call.data)
 	c.control(op, it, &cti.TransferCallReq{PeripheralID: it.call.key.peripheral,
 		ActiveConnectionCallID: it.conn.Call, ActiveConnectionDeviceIDType: it.conn.Type, ActiveConnectionDeviceID: it.conn.Dev,
-		HeldConnectionCallID: nullCall, HeldConnectionDeviceIDType: uint16(cti.ConnectionDeviceIDTypeNone),
+		HeldConnectionCallID: nullCall, HeldConnectionDeviceIDType: cti.ConnectionDeviceIDTypeNone,
 		DialedNumber: dest, AgentInstrument: it.ag.rec.Device})
 	return ici.Text(""), nil
 }
