@@ -197,7 +197,7 @@ func (m *model) deliveredMessage(c *call, l, alerting *leg, cause cti.EventCause
 		CallingDeviceType: m.callingType(c, caller), CallingDeviceID: c.from,
 		CalledDeviceType: m.numberType(c.to), CalledDeviceID: c.to,
 		LastRedirectDeviceType: m.deviceType(c.lastRedirect), LastRedirectDeviceID: c.lastRedirect.numberOf(),
-		LocalConnectionState: uint16(l.state), EventCause: cause,
+		LocalConnectionState: l.state, EventCause: cause,
 		ANI: c.data.ani, UserToUserInfo: c.data.uui, DNIS: c.dnis, DialedNumber: c.to, CallerEnteredDigits: c.data.ced,
 		CallWrapupData: c.data.wrapup,
 	}
