@@ -16,7 +16,7 @@ import (
 // Reference Guides publish. They were taken from the guides' tables, not from
 // messages.txt and enums.txt, so these tests compare two transcripts.
 
-func readSpec(t *testing.T, name string) []map[string]string {
+func readSpec(t testing.TB, name string) []map[string]string {
 	t.Helper()
 	f, err := os.Open("testdata/spec/" + name + ".csv")
 	if err != nil {
@@ -38,7 +38,7 @@ func readSpec(t *testing.T, name string) []map[string]string {
 	return out
 }
 
-func atoi(t *testing.T, s string) int {
+func atoi(t testing.TB, s string) int {
 	t.Helper()
 	if s == "" {
 		return 0
