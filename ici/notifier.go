@@ -165,14 +165,14 @@ func NewNotifier(o *NotifierOptions) (*Notifier, error) {
 	}
 	n.pool = newEventPool(&n.opts)
 	if len(opts.Systems) == 0 {
-		n.anySys, err = newEventSystem(&EventSystem{})
+		n.anySys, err = newEventSystem(&EventSystem{}, n.profile)
 		if err != nil {
 			return nil, err
 		}
 	}
 	for i := range opts.Systems {
 		s := &opts.Systems[i]
-		if n.systems[s.Name], err = newEventSystem(s); err != nil {
+		if n.systems[s.Name], err = newEventSystem(s, n.profile); err != nil {
 			return nil, err
 		}
 	}
@@ -449,7 +449,7 @@ func (n *Notifier) encode(s *eventSub, ev *Event) *eventEntry {
 	gap := len(s.head) + lengthRoom
 	e.buf = slices.Grow(e.buf[:0], gap+1024)[:gap]
 	e.body = gap
-	e.buf = n.appendEvent(e.buf, s, ev)
+	e.buf = s.appendEvent(e.buf, ev)
 	var tail [lengthRoom]byte
 	t := strconv.AppendInt(tail[:0], int64(len(e.buf)-gap), 10)
 	t = append(t, "\r\n\r\n"...)

@@ -22,19 +22,23 @@ import (
 
 // eventSystem is a compiled EventSystem.
 type eventSystem struct {
-	name  string
-	allow *allowList
-	auth  string // value of the Authorization header, "" = none
-	tls   *tls.Config
-	style Style
+	name    string
+	allow   *allowList
+	auth    string // value of the Authorization header, "" = none
+	tls     *tls.Config
+	style   Style
+	profile *Profile
 }
 
-func newEventSystem(s *EventSystem) (*eventSystem, error) {
+func newEventSystem(s *EventSystem, p *Profile) (*eventSystem, error) {
 	allow, err := newAllowList(s.AllowHosts, s.AllowNetworks)
 	if err != nil {
 		return nil, err
 	}
-	e := &eventSystem{name: s.Name, allow: allow, style: s.Style}
+	e := &eventSystem{name: s.Name, allow: allow, style: s.Style, profile: s.Profile}
+	if e.profile == nil {
+		e.profile = p
+	}
 	if s.Username != "" {
 		e.auth = "Basic " + base64.StdEncoding.EncodeToString([]byte(s.Username+":"+string(s.Password)))
 	}

@@ -2,12 +2,13 @@ package ici
 
 // appendEvent writes the envelope of an event: header entries user and language, then appIds,
 // then the parameters in the order given (reference ICI 4.5, 10.3).
-func (n *Notifier) appendEvent(dst []byte, s *eventSub, ev *Event) []byte {
+func (s *eventSub) appendEvent(dst []byte, ev *Event) []byte {
 	x := s.props.Load()
 	var room [8]Arg
 	args := append(room[:0], x.appIDs)
 	args = append(args, ev.Params...)
-	return n.profile.AppendRequestStyle(dst, s.host.key.system.style, x.header, ev.Op, args...)
+	sys := s.host.key.system
+	return sys.profile.AppendRequestStyle(dst, sys.style, x.header, ev.Op, args...)
 }
 
 // subProps is what the envelopes of a subscription have in common. It is replaced, never changed.

@@ -69,6 +69,9 @@ type EventSystem struct {
 	// Style is how events are written; the default is rpc/encoded.
 	Style Style
 
+	// Profile gives the wire names; nil is that of NotifierOptions.
+	Profile *Profile
+
 	// TLS is used for https event URLs: root certificates, client certificate. Nil means the
 	// roots of the machine. ServerName is set from the URL when empty.
 	TLS *tls.Config
@@ -80,7 +83,7 @@ type NotifierOptions struct {
 	// events go to this machine only.
 	Systems []EventSystem
 
-	// Profile gives the wire names; nil is the default profile.
+	// Profile gives the wire names of systems that have none of their own; nil is the default profile.
 	Profile *Profile
 
 	// Timeout limits one attempt, from connecting to the end of the answer.

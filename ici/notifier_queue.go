@@ -406,7 +406,7 @@ func (n *Notifier) deliver(s *eventSub, e *eventEntry, attempt int) (verdict, er
 	d := Delivery{Op: e.op, Item: e.item, Attempt: attempt, Time: e.time}
 	v, a, err := n.pool.exchange(s.host, e.buf[e.start:], &d)
 	if err != nil {
-		err = &DeliveryError{Op: n.profile.OpName(e.op), Host: s.host.key.addr, Status: a.status, Err: err}
+		err = &DeliveryError{Op: s.host.key.system.profile.OpName(e.op), Host: s.host.key.addr, Status: a.status, Err: err}
 	}
 	if n.opts.Trace != nil {
 		d.Subscription = s.props.Load().sub
