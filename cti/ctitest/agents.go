@@ -43,8 +43,9 @@ type agent struct {
 	wrapAsked cti.AgentState
 	offHook   bool // NOT_READY only for an own call
 	reserved  *reservation
-	untold    bool // changed while nothing was told
-	missed    int  // routed calls in a row that did not arrive
+	turn      uint64 // grows with every change of state, so that the longest available is found
+	untold    bool   // changed while nothing was told
+	missed    int    // routed calls in a row that did not arrive
 	active    *group
 	lastLeg   *leg // the last conversation, for wrap-up
 	lateEnds  []*leg
@@ -81,6 +82,8 @@ func (m *model) setState(a *agent, st cti.AgentState, reason uint16) {
 	now := time.Now()
 	a.stats.leave(a.state, now.Sub(a.since))
 	a.state, a.reason, a.since = st, reason, now
+	m.turns++
+	a.turn = m.turns
 	if a.idleTimer != nil {
 		a.idleTimer.Stop()
 		a.idleTimer = nil

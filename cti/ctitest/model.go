@@ -31,6 +31,7 @@ type model struct {
 	lastCall   uint32
 	lastRouted uint32
 	legSeq     uint32
+	turns      uint64
 
 	sessions    []*session
 	lastSession uint32
@@ -101,6 +102,7 @@ type leg struct {
 	routed   *group // brought here by the router
 	audio    bool   // RTP runs
 	since    time.Time
+	turn     uint64 // order of waiting
 	timers   []*time.Timer
 	gone     bool
 	with     []*device // phones that were in the call when the connection ended

@@ -29,6 +29,11 @@ func (m *model) enqueue(c *call, g *group, front bool) {
 	}
 	q := m.addLeg(c, legQueue, g.dn, cti.LocalConnectionStateQueued)
 	q.callType = cti.CallTypeACDIn
+	m.turns++
+	q.turn = m.turns
+	if front {
+		q.turn = 0
+	}
 	if front {
 		g.queue = slices.Insert(g.queue, 0, q)
 	} else {
@@ -67,7 +72,7 @@ func (m *model) choose(g *group) *agent {
 		if a.state != cti.AgentStateAvailable || a.reserved != nil || len(a.dev.legs) > 0 {
 			continue
 		}
-		if best == nil || a.since.Before(best.since) || a.since.Equal(best.since) && a.ordinal < best.ordinal {
+		if best == nil || a.turn < best.turn {
 			best = a
 		}
 	}
@@ -84,7 +89,7 @@ func (m *model) dispatch() {
 		for _, g := range m.groups {
 			for _, l := range g.queue {
 				if l.call.pending == nil {
-					if q == nil || l.since.Before(q.since) {
+					if q == nil || l.turn < q.turn {
 						if m.choose(g) != nil {
 							q = l
 						}
