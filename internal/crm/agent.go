@@ -119,7 +119,7 @@ type userView struct {
 	note     uint16
 	pending  bool
 	caps     capSet
-	wc, lang string
+	wc       string
 	channels string
 	queues   string
 }

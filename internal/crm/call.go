@@ -50,6 +50,9 @@ type call struct {
 	// ringing: as far as read, somebody is still being called.
 	ringing bool
 	docText string // the attached data as last written
+	// joined is the transfer or conference that was applied last: every party
+	// may be told of it.
+	joined joinKey
 }
 
 // item is one call at one agent's desktop. It belongs to the strand.
@@ -58,6 +61,9 @@ type item struct {
 	ag   *agent
 	call *call // nil: started here, the switch has not told an id yet
 	conn connection
+	// guessed: the switch has not named the connection yet; conn holds what it
+	// most likely is, the phone's number.
+	guessed bool
 
 	status status
 	// closing: the connection is gone, and the ACD still has to say whether the

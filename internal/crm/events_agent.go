@@ -112,8 +112,8 @@ func (c *Connector) loggedOff(a *agent, reason uint16) {
 	}
 	c.log.Info("crm: agent is logged off", slog.String("user", a.key.user), slog.String("agent", a.rec.AgentID),
 		slog.Int("reason", int(reason)))
-	c.pres.owner(a.rec.Peripheral, a.rec.AgentID, "")
 	a.rec.LoggedOn = false
+	c.pres.owner(a.rec.Peripheral, a.rec.AgentID, nil)
 	a.rec.Mode, a.rec.Reason, a.rec.Pending = modeLoggedOff, 0, 0
 	a.logoffAfter, a.wrapUpAsked = false, false
 	for _, it := range append([]*item(nil), a.items...) {
@@ -130,6 +130,13 @@ func (c *Connector) loggedOff(a *agent, reason uint16) {
 	c.touch(a)
 	if !a.subscribed {
 		c.removeAgent(a)
+	}
+}
+
+// letGo takes an agent out of what others see.
+func (c *Connector) letGo(a *agent) {
+	if s := c.pres.people[acdKey{a.rec.Peripheral, a.rec.AgentID}]; s != nil && s.owner == a {
+		c.pres.owner(a.rec.Peripheral, a.rec.AgentID, nil)
 	}
 }
 
@@ -162,6 +169,7 @@ func (c *Connector) removeAgent(a *agent) {
 	}
 	a.removed = true
 	a.stopTimers()
+	c.letGo(a)
 	c.unindex(a)
 	for _, it := range append([]*item(nil), a.items...) {
 		c.dropItem(it)

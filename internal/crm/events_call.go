@@ -192,8 +192,10 @@ func (c *Connector) onDataUpdate(l *Link, e *cti.CallDataUpdateEvent) {
 	if cl == nil {
 		return
 	}
-	if id := e.NewConnectionCallID; id != nullCall && id != 0 && id != e.ConnectionCallID {
-		cl = c.rename(cl, connection{id, e.NewConnectionDeviceIDType, e.NewConnectionDeviceID})
+	cl = c.renamed(cl, connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID},
+		connection{e.NewConnectionCallID, e.NewConnectionDeviceIDType, e.NewConnectionDeviceID})
+	if cl == nil {
+		return
 	}
 	cl.data.typ = e.CallType
 	c.fill(cl, &update{
@@ -207,18 +209,44 @@ func (c *Connector) onDataUpdate(l *Link, e *cti.CallDataUpdateEvent) {
 	})
 }
 
+// renamed applies the new name of a connection, and returns the call in which it
+// is now. When nobody's connection has the old name, it is the call that is named
+// anew.
+func (c *Connector) renamed(cl *call, was, now connection) *call {
+	if now.Call == nullCall || now.Call == 0 || now.Call == was.Call && (now.Dev == "" || now.Dev == was.Dev) {
+		return cl
+	}
+	for _, it := range cl.items {
+		if it.status.alive() && it.conn.Dev == was.Dev {
+			to := cl
+			if now.Call != was.Call {
+				if to = c.callFor(cl.key.peripheral, now.Call); to == nil {
+					return nil
+				}
+				to.data.inherit(&cl.data)
+			}
+			c.move(it, to, now)
+			if to != cl && cl.alive() == 0 {
+				c.forgetCall(cl)
+			}
+			return to
+		}
+	}
+	if now.Call == was.Call {
+		return cl
+	}
+	if to := c.lookup(cl.key.peripheral, now.Call); to != nil {
+		if cl.alive() == 0 {
+			c.forgetCall(cl)
+		}
+		return to
+	}
+	return c.rename(cl, now)
+}
+
 // rename gives a call the id that the switch names from now on.
 func (c *Connector) rename(cl *call, n connection) *call {
 	k := callKey{cl.key.peripheral, n.Call}
-	if other := c.calls[k]; other != nil && other != cl {
-		// Both are known: the parties move to the one that stays.
-		other.data.inherit(&cl.data)
-		for _, it := range append([]*item(nil), cl.items...) {
-			c.move(it, other, connection{n.Call, it.conn.Type, it.conn.Dev})
-		}
-		c.forgetCall(cl)
-		return other
-	}
 	delete(c.calls, cl.key)
 	cl.key = k
 	c.calls[k] = cl
@@ -248,24 +276,28 @@ func (c *Connector) onDelivered(e *cti.CallDeliveredEvent) {
 	}
 	c.setQueue(cl, e.SkillGroupNumber)
 	cl.addParty(e.CallingDeviceID)
+	cl.joined = joinKey{}
 	// After a graceful change of side deliveries come again for every call, to
 	// be taken as a snapshot (CTI reference, section 10).
 	snapshot := e.EventCause == cti.EventCauseCallPartyUpdateInd || e.EventCause == cti.EventCauseSnapshot
 	conn := connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}
 	lcs := cti.LocalConnectionState(e.LocalConnectionState)
 
+	// The event is about one connection: that of the phone that rings, or that of
+	// the caller. A session may get one of them, or both.
+	ringing := lcs == cti.LocalConnectionStateAlerting
 	// The caller first: a consultation has to be known before its other side
 	// is offered, so that the attached data are there.
 	callee := c.agentAt(e.PeripheralID, e.AlertingDeviceID)
-	if callee == nil && lcs == cti.LocalConnectionStateAlerting {
+	if callee == nil && ringing {
 		callee = c.agentAt(e.PeripheralID, e.ConnectionDeviceID)
 	}
 	if caller := c.agentAt(e.PeripheralID, e.CallingDeviceID); caller != nil && caller != callee {
-		own := connection{conn.Call, conn.Type, e.CallingDeviceID}
-		if callee == nil && (lcs == cti.LocalConnectionStateConnect || lcs == cti.LocalConnectionStateInitiate) && e.AlertingDeviceID == "" {
-			own.Dev = e.ConnectionDeviceID
+		own, sure := conn, true
+		if ringing || lcs == cti.LocalConnectionStateNone {
+			own.Dev, sure = e.CallingDeviceID, false
 		}
-		if it := c.originator(caller, cl, own); it != nil && it.status == statusDialing && !snapshot {
+		if it := c.originator(caller, cl, own, sure); it != nil && it.status == statusDialing && !snapshot {
 			c.setStatus(it, statusRinging)
 			c.setDialed(it, e.CalledDeviceID)
 		}
@@ -273,33 +305,48 @@ func (c *Connector) onDelivered(e *cti.CallDeliveredEvent) {
 	if callee == nil {
 		return
 	}
-	it := callee.item(cl)
-	switch {
-	case it == nil && !(snapshot && callee.everIn(cl)):
-		it = c.offer(callee, cl, conn)
-	case it == nil:
+	if it := callee.item(cl); it != nil {
+		if ringing && it.status == statusOffered {
+			it.conn, it.guessed = conn, false
+		}
 		return
-	case it.status == statusOffered:
-		it.conn = conn
 	}
-	c.touch(callee)
+	if snapshot && callee.everIn(cl) {
+		return
+	}
+	if !ringing {
+		conn.Dev = e.AlertingDeviceID
+	}
+	if it := c.offer(callee, cl, conn); it != nil {
+		it.guessed = !ringing
+	}
 }
 
 // originator returns the item of the agent who started the call, making it or
 // binding the one that waits for its id. It returns nil when the agent has left
 // this call already.
-func (c *Connector) originator(a *agent, cl *call, conn connection) *item {
-	if it := a.item(cl); it != nil {
+//
+// sure says that conn is known to be his connection, and not only likely.
+func (c *Connector) originator(a *agent, cl *call, conn connection, sure bool) *item {
+	it := a.item(cl)
+	switch {
+	case it != nil:
+		if sure && it.guessed && it.out {
+			it.conn, it.guessed = conn, false
+		}
 		return it
-	}
-	if it := a.unbound(); it != nil {
-		c.bind(it, cl, conn)
-		return it
-	}
-	if a.everIn(cl) || !a.loggedOn() {
+	case a.everIn(cl) || !a.loggedOn():
 		return nil
+	case a.unbound() != nil:
+		it = a.unbound()
+		c.bind(it, cl, conn)
+	default:
+		it = c.startedByPhone(a, cl, conn)
 	}
-	return c.startedByPhone(a, cl, conn)
+	if it != nil {
+		it.guessed = !sure
+	}
+	return it
 }
 
 func (c *Connector) onOrigin(per uint32, conn connection, calling, called string, st status) {
@@ -312,11 +359,10 @@ func (c *Connector) onOrigin(per uint32, conn connection, calling, called string
 		return
 	}
 	cl.addParty(calling)
-	it := c.originator(a, cl, conn)
+	it := c.originator(a, cl, conn, true)
 	if it == nil {
 		return
 	}
-	it.conn = conn
 	c.setDialed(it, called)
 	c.touch(a)
 }
@@ -345,28 +391,31 @@ func (c *Connector) onEstablished(e *cti.CallEstablishedEvent) {
 	c.setQueue(cl, e.SkillGroupNumber)
 	cl.addParty(e.CallingDeviceID)
 	cl.addParty(e.AnsweringDeviceID)
+	cl.joined = joinKey{}
 	conn := connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}
 	snapshot := e.EventCause == cti.EventCauseCallPartyUpdateInd || e.EventCause == cti.EventCauseSnapshot
 	answering := c.agentAt(e.PeripheralID, e.AnsweringDeviceID)
 	if caller := c.agentAt(e.PeripheralID, e.CallingDeviceID); caller != nil && caller != answering {
-		if it := c.originator(caller, cl, connection{conn.Call, conn.Type, e.CallingDeviceID}); it != nil &&
-			(it.status == statusDialing || it.status == statusRinging) {
+		it := c.originator(caller, cl, connection{conn.Call, conn.Type, e.CallingDeviceID}, false)
+		if it != nil && (it.status == statusDialing || it.status == statusRinging) {
 			c.setStatus(it, statusConnected)
 		}
 	}
 	if answering != nil {
 		it := answering.item(cl)
 		if it == nil && !(snapshot && answering.everIn(cl)) {
-			it = c.offer(answering, cl, conn)
+			if it = c.offer(answering, cl, conn); it != nil {
+				it.guessed = true
+			}
 		}
 		if it != nil {
-			if !snapshot || it.status == statusOffered {
-				if it.status != statusHeld && it.status != statusConference {
-					it.conn = conn
-					c.setStatus(it, statusConnected)
-				}
+			if it.guessed && !cl.names(conn.Dev, it) {
+				it.conn, it.guessed = conn, conn.Dev != e.AnsweringDeviceID
 			}
-			c.touch(answering)
+			switch {
+			case it.status == statusOffered, !snapshot && it.status != statusHeld && it.status != statusConference:
+				c.setStatus(it, statusConnected)
+			}
 		}
 	}
 	if snapshot {
@@ -379,6 +428,16 @@ func (c *Connector) onEstablished(e *cti.CallEstablishedEvent) {
 			c.takenElsewhere(it)
 		}
 	}
+}
+
+// names tells whether a connection id is that of another item of the call.
+func (cl *call) names(dev string, not *item) bool {
+	for _, it := range cl.items {
+		if it != not && it.conn.Dev == dev && it.status.alive() {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Connector) onHeld(e *cti.CallHeldEvent) {
@@ -425,6 +484,7 @@ func (c *Connector) onConnectionCleared(e *cti.CallConnectionClearedEvent) {
 		gone = e.ConnectionDeviceID
 	}
 	cl.dropParty(gone)
+	cl.dropParty(e.ConnectionDeviceID)
 	it := c.itemAt(e.PeripheralID, e.ConnectionCallID, e.ReleasingDeviceID)
 	if it == nil && e.ReleasingDeviceID == "" {
 		it = c.itemAt(e.PeripheralID, e.ConnectionCallID, e.ConnectionDeviceID)

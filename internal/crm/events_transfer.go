@@ -2,6 +2,13 @@ package crm
 
 import "github.com/connects-go/connects/cti"
 
+// joinKey tells transfers and conferences apart.
+type joinKey struct {
+	primary, secondary uint32
+	actor              string
+	conference         bool
+}
+
 // join is what a transfer and a conference have in common.
 type join struct {
 	per        uint32
@@ -63,6 +70,11 @@ func (c *Connector) joined(j *join) {
 		return
 	}
 	to.ended = false
+	if k := (joinKey{j.primary.Call, j.secondary.Call, j.actor, j.conference}); to.joined == k {
+		return
+	} else {
+		to.joined = k
+	}
 	// Who the parties of each call talk to from now on.
 	actor := c.agentAt(j.per, j.actor)
 	var held, consult *item // of the actor
@@ -143,6 +155,7 @@ func (c *Connector) joined(j *join) {
 			}
 			it.isConsult = false
 			c.move(it, to, conn)
+			it.guessed = it.guessed && !in
 			c.joinedItem(j, it, to, wasConsulted, far, near)
 		}
 	}

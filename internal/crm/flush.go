@@ -47,6 +47,9 @@ func (c *Connector) tell(a *agent) {
 			c.tellItem(a, it)
 		}
 	}
+	if a.logon != nil {
+		return // the answer of the log on tells it
+	}
 	v := c.userView(a)
 	if a.toldValid && v == a.told {
 		return
@@ -94,7 +97,7 @@ func (c *Connector) notify(a *agent, op ici.Op, p ici.Param, v ici.Value, item s
 func (c *Connector) userView(a *agent) userView {
 	return userView{
 		mode: a.shownMode(), note: a.rec.Reason, pending: a.rec.Pending != 0, caps: c.userCaps(a),
-		wc: a.rec.Workcenter, lang: a.rec.Lang,
+		wc:       a.rec.Workcenter,
 		channels: strings.Join(a.rec.Channels, ","), queues: strings.Join(a.rec.Queues, ","),
 	}
 }

@@ -132,10 +132,7 @@ func (c *Connector) requireAgent(r *ici.Request) (*agent, error) {
 		return nil, errUnknownAgent
 	}
 	if r.Language != "" && r.Language != a.rec.Lang && (r.HeaderUser == "" || fold(r.HeaderUser) == a.key.user) {
-		a.rec.Lang = r.Language
-		if a.toldValid {
-			a.told.lang = r.Language // nothing changed but the language: the next event has it
-		}
+		a.rec.Lang = r.Language // nothing is told for it: the next event has it
 	}
 	return a, nil
 }

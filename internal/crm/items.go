@@ -218,7 +218,7 @@ func (c *Connector) linkParent(consult *item) {
 func (c *Connector) bind(it *item, cl *call, conn connection) {
 	if it.call == cl {
 		if conn.Dev != "" {
-			it.conn = conn
+			it.conn, it.guessed = conn, false
 		}
 		return
 	}

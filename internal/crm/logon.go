@@ -16,6 +16,8 @@ import (
 type logon struct {
 	seen bool       // the ACD reported a state meanwhile
 	done chan error // gets the outcome, once
+	// abandoned: nobody waits any more; the outcome is told by event.
+	abandoned bool
 }
 
 // loginParsers are the readers of work-centre texts by SAP system.
@@ -98,6 +100,7 @@ func (c *Connector) logOn(ctx context.Context, r *ici.Request) (ici.Value, error
 	select {
 	case outcome = <-lo.done:
 	case <-ctx.Done():
+		c.apply(func() { lo.abandoned = true })
 		return nil, c.fault(r, ici.FaultTimeout, context.Cause(ctx))
 	}
 	if outcome != nil {
@@ -295,6 +298,7 @@ func (c *Connector) endLogon(a *agent, lo *logon, err error) {
 		c.unindex(a)
 		a.rec.LoggedOn = false
 		a.rec.Mode, a.rec.Workcenter = modeLoggedOff, ""
+		a.told, a.toldValid = c.userView(a), true
 		c.log.Info("crm: log on refused", slog.String("user", a.key.user), slog.String("agent", a.rec.AgentID),
 			slog.String("err", err.Error()))
 		c.touch(a)
@@ -316,7 +320,10 @@ func (c *Connector) endLogon(a *agent, lo *logon, err error) {
 	}
 	c.log.Info("crm: agent is logged on", slog.String("user", a.key.user), slog.String("agent", a.rec.AgentID),
 		slog.String("device", a.rec.Device))
-	c.pres.owner(a.rec.Peripheral, a.rec.AgentID, a.key.user)
+	c.pres.owner(a.rec.Peripheral, a.rec.AgentID, a)
+	if !lo.abandoned {
+		a.told, a.toldValid = c.userView(a), true // it is the answer
+	}
 	c.touch(a)
 	c.readDevice(a)
 	lo.done <- nil

@@ -418,7 +418,7 @@ func (c *Connector) revive(key agentKey, r *record) *agent {
 	}
 	if a.rec.LoggedOn {
 		c.index(a)
-		c.pres.owner(r.Peripheral, r.AgentID, key.user)
+		c.pres.owner(r.Peripheral, r.AgentID, a)
 		byID := map[string]*item{}
 		for i := range r.Items {
 			byID[r.Items[i].ID] = c.reviveItem(a, &r.Items[i])
@@ -507,6 +507,7 @@ func (c *Connector) lostAgent(a *agent) {
 		a.logon = nil
 		lo.done <- ErrOwned
 	}
+	c.letGo(a)
 	c.unindex(a)
 	for _, it := range append([]*item(nil), a.items...) {
 		c.dropItem(it)
