@@ -281,7 +281,7 @@ func (c *Connector) onDelivered(e *cti.CallDeliveredEvent) {
 	// be taken as a snapshot (CTI reference, section 10).
 	snapshot := e.EventCause == cti.EventCauseCallPartyUpdateInd || e.EventCause == cti.EventCauseSnapshot
 	conn := connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}
-	lcs := cti.LocalConnectionState(e.LocalConnectionState)
+	lcs := e.LocalConnectionState
 
 	// The event is about one connection: that of the phone that rings, or that of
 	// the caller. A session may get one of them, or both.

@@ -398,7 +398,7 @@ func (b *bench) inbound(user string, id uint32) {
 
 func (b *bench) delivered(id uint32, conn, from, at string, s cti.LocalConnectionState) cti.Event {
 	return &cti.CallDeliveredEvent{PeripheralID: peripheral, ConnectionCallID: id, ConnectionDeviceID: conn,
-		CallingDeviceID: from, CalledDeviceID: at, AlertingDeviceID: at, LocalConnectionState: uint16(s),
+		CallingDeviceID: from, CalledDeviceID: at, AlertingDeviceID: at, LocalConnectionState: s,
 		SkillGroupNumber: 1, EventCause: cti.EventCauseNone}
 }
 
