@@ -3,7 +3,16 @@
 //	sniff decode -protocol cti -version 24 < messages.hex
 //
 // reads one message per line in hex, header included, and prints one JSON object
-// per line. Run sniff without arguments for the list of subcommands.
+// per line.
+//
+//	sniff proxy -listen 127.0.0.1:42927 -to pg-a:42027 -protocol cti
+//
+// stands between a client and a server, passes all bytes on as they come, and
+// prints one line per message: time, number of the connection, direction (> from
+// the client), message, fields. Passwords are shown as asterisks. It listens on
+// the loopback address unless -listen names another host.
+//
+// Run sniff without arguments for the list of subcommands.
 package main
 
 import (
@@ -22,6 +31,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"decode", "messages in hex to JSON, one per line", decode},
+		{"proxy", "stand between a client and a server, one line per message", proxy},
 	}
 }
 
