@@ -1,0 +1,92 @@
+// Command crmconnector serves voice agents of SAP CRM on a Cisco contact center.
+//
+//	crmconnector -config connector.toml           run until interrupted
+//	crmconnector -config connector.toml -check    look at everything it needs, and say what is wrong
+//
+// connector.sample.toml shows every setting. SAP calls port 8080, which also
+// answers GET /health and GET /metrics; the CTI servers of the peripheral gateway are
+// called at ports 42027 (side A) and 43027 (side B).
+//
+// It exits with 0 after a clean stop or a check without complaints, with 1 when it
+// failed or the check found something, and with 2 on bad usage or a bad
+// configuration.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/connects-go/connects"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("crmconnector", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	config := flags.String("config", "", "configuration `file`; see connector.sample.toml")
+	onlyCheck := flags.Bool("check", false, "check the configuration and every neighbour, then exit")
+	if flags.Parse(args) != nil {
+		return exitUsage
+	}
+	if *config == "" || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "usage: crmconnector -config FILE [-check]")
+		return exitUsage
+	}
+	f, err := loadFile(*config)
+	if err != nil {
+		fmt.Fprintf(stderr, "%v\n", err)
+		return exitUsage
+	}
+	s, err := f.settings()
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		return exitUsage
+	}
+	defer s.close()
+	if *onlyCheck {
+		return check(ctx, f, s, stdout)
+	}
+	if err := s.crm.Validate(); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		return exitUsage
+	}
+	if err := s.openStore(f.Store.File); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		return exitFailed
+	}
+	return serve(ctx, f, s, stderr)
+}
+
+func serve(ctx context.Context, f *file, s *settings, stderr io.Writer) int {
+	logger := f.Log.logger(stderr)
+	node := connects.NewNode(&connects.Options{
+		Logger: logger, Version: version(), DrainDelay: f.Listen.DrainDelay.value(),
+	})
+	if err := node.Add("crm", connects.CRMConnector(s.crm)); err != nil {
+		logger.Error("cannot run", slog.String("err", err.Error()))
+		return exitFailed
+	}
+	if err := node.Run(ctx); err != nil {
+		logger.Error("failed", slog.String("err", err.Error()))
+		return exitFailed
+	}
+	return exitOK
+}

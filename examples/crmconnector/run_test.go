@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connects-go/connects"
+)
+
+// logWaiter is a log that tells the address as soon as it stands there.
+type logWaiter struct {
+	mu   sync.Mutex
+	text strings.Builder
+	addr chan string
+}
+
+var listening = regexp.MustCompile(`msg="listening for SAP".* addr=(\S+)`)
+
+func (l *logWaiter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := listening.FindSubmatch(b); m != nil {
+		l.addr <- string(m[1])
+	}
+	return l.text.Write(b)
+}
+
+func (l *logWaiter) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestRunServesUntilInterrupted(t *testing.T) {
+	name := write(t, filepath.Join(t.TempDir(), "connector.toml"), fmt.Sprintf(`
+[log]
+level = "debug"
+[listen]
+address = "127.0.0.1:0"
+[store]
+file = %q
+[[link]]
+name = "pg1"
+side_a = %q
+[[link.peripheral]]
+id = 5000
+`, filepath.Join(t.TempDir(), "store.db"), closedPort(t)))
+	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
+	defer interrupt()
+	log := &logWaiter{addr: make(chan string, 1)}
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, []string{"-config", name}, io.Discard, log) }()
+	var addr string
+	select {
+	case addr = <-log.addr:
+	case c := <-code:
+		t.Fatalf("exit code %d\n%s", c, log)
+	}
+	get := func(path string) (int, []byte) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close = true
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, b
+	}
+	status, body := get("/ready")
+	for wait := time.NewTicker(5 * time.Millisecond); status == 503; { // bound, but still starting
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			t.Fatal("never ready")
+		}
+		status, body = get("/ready")
+	}
+	if status != 200 {
+		t.Errorf("ready: %d %s", status, body)
+	}
+	_, body = get("/health")
+	var h struct {
+		State, Condition, Version string
+		Components                []struct{ Links []connects.Link }
+	}
+	if err := json.Unmarshal(body, &h); err != nil || h.State != "INACTIVE" || h.Condition != "degraded" || h.Version == "" || len(h.Components) != 1 {
+		t.Errorf("%v: health %s", err, body)
+	}
+	if _, body := get("/metrics"); !strings.Contains(string(body), `connects_cti_up{component="crm",link="pg1"} 0`) {
+		t.Errorf("metrics %s", body)
+	}
+	begin := time.Now()
+	interrupt()
+	if c := <-code; c != exitOK {
+		t.Errorf("exit code %d\n%s", c, log)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+}
