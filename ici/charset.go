@@ -94,7 +94,7 @@ func quote(label string) string {
 
 // contentCharset gives the charset parameter of a content type, "" if there is none.
 func contentCharset(contentType string) string {
-	if contentType == "" || !containsFold(contentType, "charset") {
+	if contentType == "" || indexFold(contentType, "charset") < 0 {
 		return ""
 	}
 	if _, v, ok := strings.Cut(contentType, "; charset="); ok && strings.Count(contentType, ";") == 1 && !strings.ContainsAny(v, "\"' ,()") {
@@ -104,7 +104,7 @@ func contentCharset(contentType string) string {
 		return strings.TrimSpace(params["charset"])
 	}
 	// Some clients write parameters that the grammar forbids; take what stands after charset=.
-	i := strings.Index(strings.ToLower(contentType), "charset=")
+	i := indexFold(contentType, "charset=")
 	if i < 0 {
 		return ""
 	}
@@ -115,13 +115,14 @@ func contentCharset(contentType string) string {
 	return strings.Trim(v, `"' `)
 }
 
-func containsFold(s, lower string) bool {
+// indexFold is strings.Index without regard to the case of ASCII letters.
+func indexFold(s, lower string) int {
 	for i := 0; i+len(lower) <= len(s); i++ {
 		if strings.EqualFold(s[i:i+len(lower)], lower) {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // prologCharset gives the encoding of the XML declaration, which all character sets here spell in ASCII.
