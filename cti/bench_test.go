@@ -96,8 +96,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkDecodeMessage decodes through the registry: one allocation more, for
-// the message itself.
+// BenchmarkDecodeMessage decodes through the registry, as a session does.
 func BenchmarkDecodeMessage(b *testing.B) {
 	for _, c := range benchMessages(b) {
 		b.Run(c.name, func(b *testing.B) {

@@ -992,8 +992,8 @@ func (m *ConfigServiceEvent) DecodeFrom(body []byte, v Version) error {
 				s0.started = true
 			}
 			x := &m.Records[len(m.Records)-1]
-			if n := d.elements(4); n > 1 {
-				base := d.columns(&s1, 0, n, len(x.ServiceMembers))
+			if n := d.elements(4); n > 1 || s1.column(0) {
+				base := d.columns(&s1, 0, len(x.ServiceMembers))
 				for i := range n {
 					if base+i == len(x.ServiceMembers) {
 						if len(x.ServiceMembers) == 0 {
@@ -1026,8 +1026,8 @@ func (m *ConfigServiceEvent) DecodeFrom(body []byte, v Version) error {
 				s0.started = true
 			}
 			x := &m.Records[len(m.Records)-1]
-			if n := d.elements(2); n > 1 {
-				base := d.columns(&s1, 1, n, len(x.ServiceMembers))
+			if n := d.elements(2); n > 1 || s1.column(1) {
+				base := d.columns(&s1, 1, len(x.ServiceMembers))
 				for i := range n {
 					if base+i == len(x.ServiceMembers) {
 						if len(x.ServiceMembers) == 0 {
@@ -2056,8 +2056,8 @@ func (m *ConfigAgentEvent) DecodeFrom(body []byte, v Version) error {
 				s0.started = true
 			}
 			x := &m.Records[len(m.Records)-1]
-			if n := d.elements(4); n > 1 {
-				base := d.columns(&s1, 0, n, len(x.Skills))
+			if n := d.elements(4); n > 1 || s1.column(0) {
+				base := d.columns(&s1, 0, len(x.Skills))
 				for i := range n {
 					if base+i == len(x.Skills) {
 						if len(x.Skills) == 0 {
@@ -2091,8 +2091,8 @@ func (m *ConfigAgentEvent) DecodeFrom(body []byte, v Version) error {
 				s0.started = true
 			}
 			x := &m.Records[len(m.Records)-1]
-			if n := d.elements(2); n > 1 {
-				base := d.columns(&s1, 1, n, len(x.Skills))
+			if n := d.elements(2); n > 1 || s1.column(1) {
+				base := d.columns(&s1, 1, len(x.Skills))
 				for i := range n {
 					if base+i == len(x.Skills) {
 						if len(x.Skills) == 0 {
@@ -2130,8 +2130,8 @@ func (m *ConfigAgentEvent) DecodeFrom(body []byte, v Version) error {
 				s0.started = true
 			}
 			x := &m.Records[len(m.Records)-1]
-			if n := d.elements(4); n > 1 {
-				base := d.columns(&s2, 0, n, len(x.MRDs))
+			if n := d.elements(4); n > 1 || s2.column(0) {
+				base := d.columns(&s2, 0, len(x.MRDs))
 				for i := range n {
 					if base+i == len(x.MRDs) {
 						if len(x.MRDs) == 0 {
@@ -2169,8 +2169,8 @@ func (m *ConfigAgentEvent) DecodeFrom(body []byte, v Version) error {
 				s0.started = true
 			}
 			x := &m.Records[len(m.Records)-1]
-			if n := d.elements(2); n > 1 {
-				base := d.columns(&s2, 1, n, len(x.MRDs))
+			if n := d.elements(2); n > 1 || s2.column(1) {
+				base := d.columns(&s2, 1, len(x.MRDs))
 				for i := range n {
 					if base+i == len(x.MRDs) {
 						if len(x.MRDs) == 0 {

@@ -66,8 +66,9 @@ type listState struct {
 	started bool
 	starter uint // member that began the first entry
 
-	packBase, packLen int  // entries that a packed field has made
-	packSeen          Bits // members that filled them
+	packed   bool // the last entries come from packed fields
+	packBase int  // the first of them
+	packSeen Bits // members that filled them
 }
 
 // starts notes that a member has come and reports whether it opens an entry: the
@@ -82,7 +83,7 @@ func (d *decoder) starts(st *listState, rank int, member uint, opener bool, lo, 
 		if !st.started {
 			st.starter = member
 		}
-		st.started, st.seen = true, 0
+		st.started, st.seen, st.packed = true, 0, false
 	}
 	st.seen |= 1 << member
 	d.rank(rank)
@@ -99,12 +100,24 @@ func (d *decoder) elements(size int) int {
 	return n / size
 }
 
-// columns returns the entry at which the n elements of a packed field belong:
-// beside those of the packed field before it, or after all have entries.
-func (d *decoder) columns(st *listState, member uint, n, have int) int {
-	if st.packLen != n || st.packSeen>>member&1 != 0 || st.packBase+n != have {
-		st.packBase, st.packLen, st.packSeen = have, n, 0
+// column reports whether a field of one element continues the columns that a
+// packed field has begun.
+func (st *listState) column(member uint) bool {
+	return st.packed && st.packSeen>>member&1 == 0
+}
+
+// columns returns the entry at which the elements of a packed field begin: beside
+// those of the packed field before it, beside the last entry if that lacks the
+// member, or after all have entries.
+func (d *decoder) columns(st *listState, member uint, have int) int {
+	switch {
+	case st.column(member):
+	case !st.packed && st.started && have > 0 && st.seen>>member&1 == 0:
+		st.packBase, st.packSeen = have-1, st.seen
+	default:
+		st.packBase, st.packSeen = have, 0
 	}
+	st.packed = true
 	st.packSeen |= 1 << member
 	st.started, st.seen = true, ^Bits(0)
 	return st.packBase
@@ -207,10 +220,24 @@ func (d *decoder) tags() []Tag {
 }
 
 // at16 returns element i of a field that holds several numbers of two bytes.
-func (d *decoder) at16(i int) uint16 { return binary.BigEndian.Uint16(d.Data()[2*i:]) }
+func (d *decoder) at16(i int) uint16 {
+	b := d.Data()
+	if len(b) < 2*i+2 || len(b)%2 != 0 {
+		d.Fail("", d.DataOffset(), wire.ErrLength)
+		return 0
+	}
+	return binary.BigEndian.Uint16(b[2*i:])
+}
 
 // at32 returns element i of a field that holds several numbers of four bytes.
-func (d *decoder) at32(i int) uint32 { return binary.BigEndian.Uint32(d.Data()[4*i:]) }
+func (d *decoder) at32(i int) uint32 {
+	b := d.Data()
+	if len(b) < 4*i+4 || len(b)%4 != 0 {
+		d.Fail("", d.DataOffset(), wire.ErrLength)
+		return 0
+	}
+	return binary.BigEndian.Uint32(b[4*i:])
+}
 
 // fixedBytes reads n bytes; nil stands for zeros.
 func (d *decoder) fixedBytes(field string, n int) []byte {

@@ -146,7 +146,7 @@ func AppendMessage(dst []byte, m Message, v Version) ([]byte, error) {
 // without header. A type that is not known gives a *Raw, never an error. The
 // error is a *DecodeError.
 func DecodeMessage(t MessageType, body []byte, v Version) (Message, error) {
-	m := NewMessage(t)
+	m := newDecoded(t)
 	if err := m.DecodeFrom(body, v); err != nil {
 		return nil, err
 	}

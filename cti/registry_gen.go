@@ -746,6 +746,48 @@ func NewMessage(t MessageType) Message {
 	return &Raw{MessageType: t}
 }
 
+// newDecoded is NewMessage with room for the lists that most messages of a type have.
+func newDecoded(t MessageType) Message {
+	switch t {
+	case TypeCallDeliveredEvent:
+		x := new(struct {
+			m              CallDeliveredEvent
+			NamedVariables [4]NamedVar
+		})
+		x.m.NamedVariables = x.NamedVariables[:0]
+		return &x.m
+	case TypeBeginCallEvent:
+		x := new(struct {
+			m              BeginCallEvent
+			NamedVariables [4]NamedVar
+		})
+		x.m.NamedVariables = x.NamedVariables[:0]
+		return &x.m
+	case TypeCallDataUpdateEvent:
+		x := new(struct {
+			m              CallDataUpdateEvent
+			NamedVariables [4]NamedVar
+		})
+		x.m.NamedVariables = x.NamedVariables[:0]
+		return &x.m
+	case TypeAgentStateEvent:
+		x := new(struct {
+			m              AgentStateEvent
+			FltSkillGroups [4]FltSkillGroup
+		})
+		x.m.FltSkillGroups = x.FltSkillGroups[:0]
+		return &x.m
+	case TypeQueryAgentStateConf:
+		x := new(struct {
+			m           QueryAgentStateConf
+			SkillGroups [4]AgentSkillGroup
+		})
+		x.m.SkillGroups = x.SkillGroups[:0]
+		return &x.m
+	}
+	return NewMessage(t)
+}
+
 // messageTable describes the messages, by number.
 var messageTable = [...]MessageInfo{
 	{Type: 1, Name: "FAILURE_CONF", Category: "session", Direction: ToClient, Status: Verified, Role: RoleConfirm, Purpose: "negative answer to a request"},

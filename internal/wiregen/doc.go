@@ -87,9 +87,10 @@
 // A list has the name of its Go field, the count field (fixed, or a floating one
 // with the option count) and the name of the entry's Go type; ENTRY "-" makes it
 // a slice of the values of its only field. Lists with the same entry must have
-// the same members. Options: max=N, the largest published number of entries, and
-// anyorder: the member that comes first opens the entries. Otherwise the first
-// member does; in both cases a member that comes again opens one too. A list may
+// the same members. Options: max=N, the largest published number of entries;
+// inline=N, entries for which a decoded message has room without another
+// allocation; anyorder, the member that comes first opens the entries. Otherwise
+// the first member does; in both cases a member that comes again opens one too. A list may
 // stand within a list.
 //
 // # What the package provides by hand

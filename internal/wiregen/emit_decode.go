@@ -267,7 +267,8 @@ func decodeMember(p *printer, holder string, l *List, f *Field, index int, ids *
 		}
 	}
 	if f.Packed {
-		p.f("if n := d.elements(%d); n > 1 {\nbase := d.columns(&s%d, %d, n, len(%s))\n", size(f.Type), n, f.bit, name)
+		p.f("if n := d.elements(%d); n > 1 || s%d.column(%d) {\nbase := d.columns(&s%d, %d, len(%s))\n",
+			size(f.Type), n, f.bit, n, f.bit, name)
 		p.f("for i := range n {\nif base+i == len(%s) {\n", name)
 		openEntry(p, holder, l, n, ids)
 		p.f("}\n%s := &%s[base+i]\n", entry, name)

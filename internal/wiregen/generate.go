@@ -190,6 +190,26 @@ func emitRegistry(p *printer, t *Table) {
 		p.f("case Type%s:\nreturn new(%s)\n", goName(m.Name), goName(m.Name))
 	}
 	p.f("}\nreturn &Raw{MessageType: t}\n}\n\n")
+	p.f("// newDecoded is NewMessage with room for the lists that most messages of a type have.\n")
+	p.f("func newDecoded(t MessageType) Message {\nswitch t {\n")
+	for _, m := range t.Messages {
+		var members, sets printer
+		for _, f := range m.Floats {
+			if l := f.List; l != nil && l.Inline > 0 {
+				entry := l.Entry
+				if l.single() {
+					entry = l.Fields[0].goType()
+				}
+				members.f("%s [%d]%s\n", l.Name, l.Inline, entry)
+				sets.f("x.m.%s = x.%s[:0]\n", l.Name, l.Name)
+			}
+		}
+		if len(sets.b) > 0 {
+			g := goName(m.Name)
+			p.f("case Type%s:\nx := new(struct {\nm %s\n%s})\n%sreturn &x.m\n", g, g, members.b, sets.b)
+		}
+	}
+	p.f("}\nreturn NewMessage(t)\n}\n\n")
 	p.f("// messageTable describes the messages, by number.\nvar messageTable = [...]MessageInfo{\n")
 	byNumber := slices.Clone(t.Messages)
 	slices.SortFunc(byNumber, func(a, b *Message) int { return a.Number - b.Number })

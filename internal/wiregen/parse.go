@@ -336,6 +336,8 @@ func (p *messageParser) list(w []string) error {
 		switch k {
 		case "max":
 			l.Max, err = number(v)
+		case "inline":
+			l.Inline, err = number(v)
 		case "anyorder":
 			l.AnyOrder = true
 		default:

@@ -96,6 +96,7 @@ type List struct {
 	Name, Count, Entry string
 	Max                int
 	AnyOrder           bool
+	Inline             int // entries that come with the memory of the message
 	Fields             []*Field
 
 	lo, hi int // ranks
