@@ -166,21 +166,21 @@ func (c *Connector) onEnd(e *cti.EndCallEvent) {
 		}
 	}
 	var own *item
-	others := 0
+	others, left := 0, false
 	for _, it := range cl.items {
 		switch {
-		case !it.status.alive():
-		case it.conn.Dev == e.ConnectionDeviceID:
+		case it.conn.Dev == e.ConnectionDeviceID && it.status.alive():
 			own = it
-		default:
+		case it.conn.Dev == e.ConnectionDeviceID:
+			left = true // an agent who has left the call already
+		case it.status.alive():
 			others++
 		}
 	}
-	if own != nil && others > 0 {
-		c.endItem(own, "")
-		return
-	}
-	if len(cl.begun) > 0 && others > 0 {
+	if others > 0 && (own != nil || left || len(cl.begun) > 0) {
+		if own != nil {
+			c.endItem(own, "")
+		}
 		return
 	}
 	c.clearCall(cl, "")

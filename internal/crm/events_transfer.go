@@ -135,6 +135,10 @@ func (c *Connector) joined(j *join) {
 	}
 	for _, it := range all {
 		conn, in := c.partyConn(j, it)
+		if it == held && !in && consult != nil {
+			// The controller is in the list with the connection of his consultation.
+			conn, in = c.partyConn(j, consult)
+		}
 		switch {
 		case in && it == consult && held != nil:
 			// A conference: the controller keeps the original item.

@@ -253,8 +253,8 @@ func run(t *testing.T, cfg crm.Config, f func(b *bench)) {
 			cfg.Store = st
 		}
 		b := start(t, cfg)
+		defer b.stop()
 		f(b)
-		b.stop()
 	})
 }
 
@@ -268,15 +268,7 @@ func start(t testing.TB, cfg crm.Config) *bench {
 	b.l = b.c.Link("pg")
 	b.l.Bind(b.sw)
 	b.c.BindNotifier(b.sap)
-	systems := []ici.System{{Name: "", PathPrefix: "/"}}
-	for _, sys := range cfg.Systems {
-		if sys.Name != "" {
-			systems = append(systems, ici.System{Name: sys.Name, PathPrefix: "/" + sys.Name})
-		}
-	}
-	if b.srv, err = ici.NewServer(b.c, &ici.ServerOptions{Systems: systems, FaultText: b.c.FaultText}); err != nil {
-		t.Fatal(err)
-	}
+	b.serve(cfg)
 	if err := b.c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -427,4 +419,19 @@ func (b *bench) callID(user string, status string) string {
 	}
 	b.t.Fatalf("%s has no call that is %s: %+v", user, status, b.c.Calls())
 	return ""
+}
+
+// serve puts the real ICI server in front of the connector.
+func (b *bench) serve(cfg crm.Config) {
+	b.t.Helper()
+	systems := []ici.System{{Name: "", PathPrefix: "/"}}
+	for _, sys := range cfg.Systems {
+		if sys.Name != "" {
+			systems = append(systems, ici.System{Name: sys.Name, PathPrefix: "/" + sys.Name})
+		}
+	}
+	var err error
+	if b.srv, err = ici.NewServer(b.c, &ici.ServerOptions{Systems: systems, FaultText: b.c.FaultText}); err != nil {
+		b.t.Fatal(err)
+	}
 }
