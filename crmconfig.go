@@ -146,6 +146,10 @@ type CRMConfig struct {
 	// means built-in English. LanguageFiles, when not nil, is used instead.
 	Languages     string
 	LanguageFiles fs.FS
+	// Reload, when not nil, makes the connector read the language files again with
+	// every value received, for example on SIGHUP. Errors are logged, and the old
+	// texts stay.
+	Reload <-chan struct{}
 	// People are agents known without the ACD's configuration, for presence.
 	People []CRMPerson
 	// RequestConfiguration asks the ACD for its agents and skill groups after each

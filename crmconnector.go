@@ -78,7 +78,7 @@ func newCRMParts(cfg CRMConfig, logger *slog.Logger, calls ...func()) (*crmParts
 		notifier.Systems = append(notifier.Systems, s.Events)
 	}
 	if p.domain != nil {
-		notifier.Gone = p.domain.SubscriptionGone
+		notifier.Gone, server.FaultText = p.domain.SubscriptionGone, p.domain.FaultText
 	}
 	if p.notifier, err = ici.NewNotifier(&notifier); err != nil {
 		errs = append(errs, err)
@@ -180,6 +180,9 @@ func (c *crmComponent) Start(ctx context.Context) error {
 			return errors.Join(err, ln.Close(), c.shutdown(ctx))
 		}
 		Go(c.host, &c.wg, func() { c.follow(s) })
+	}
+	if c.cfg.Reload != nil {
+		Go(c.host, &c.wg, c.reload)
 	}
 	if c.cfg.InactiveAfter > 0 {
 		Go(c.host, &c.wg, c.watchSilence)
@@ -299,6 +302,25 @@ func (c *crmComponent) follow(s *cti.Session) {
 		case <-changed:
 		case <-c.quit:
 			return
+		}
+	}
+}
+
+// reload reads the language files when it is told to.
+func (c *crmComponent) reload() {
+	for {
+		select {
+		case <-c.quit:
+			return
+		case _, open := <-c.cfg.Reload:
+			if !open {
+				return
+			}
+			if err := c.domain.ReloadLanguages(); err != nil {
+				c.log.Warn("languages not read, keeping the old ones", slog.String("err", err.Error()))
+				continue
+			}
+			c.log.Info("languages read")
 		}
 	}
 }

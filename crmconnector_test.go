@@ -181,6 +181,7 @@ func TestCRMConnectorIsDegradedWhileALinkIsDown(t *testing.T) {
 		for _, want := range []string{
 			`connects_cti_up{component="crm",link="pg1"} 1`, `connects_cti_side_b{component="crm",link="pg1"} 1`,
 			`connects_ici_calls_total{component="crm"} 0`, `connects_event_subscriptions{component="crm"} 0`,
+			`connects_crm_agents{component="crm"} 0`, `connects_crm_defects_total{component="crm"} 0`,
 			`connects_ici_call_duration_seconds_count{component="crm"} 0`,
 		} {
 			if !strings.Contains(metrics, want+"\n") {

@@ -1,12 +1,14 @@
 package connects
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/ici"
+	"github.com/connects-go/connects/internal/crm"
 )
 
 // metric is one figure of a snapshot.
@@ -42,6 +44,9 @@ type crmMetrics struct {
 	notifier []metric[ici.NotifierStats]
 	session  []metric[cti.Stats]
 	link     []metric[cti.SessionState]
+	domain   []metric[crm.Stats]
+	items    *prometheus.Desc
+	modes    *prometheus.Desc
 	iciTime  *prometheus.Desc
 	ctiTime  *prometheus.Desc
 }
@@ -53,6 +58,28 @@ func newCRMMetrics() *crmMetrics {
 			"Time from the first byte of a call of SAP to the last byte of its answer.", nil, nil),
 		ctiTime: prometheus.NewDesc("connects_cti_request_duration_seconds",
 			"Time from a request to the switch to its answer.", []string{link}, nil),
+		items: prometheus.NewDesc("connects_crm_items", "Calls at agents' desktops by their state.", []string{"status"}, nil),
+		modes: prometheus.NewDesc("connects_crm_agents_by_mode", "Agents by the work mode that SAP shows.", []string{"mode"}, nil),
+		domain: []metric[crm.Stats]{
+			gauge("crm_agents", "Agents known: with a SAP session, or logged on.", func(s *crm.Stats) float64 { return float64(s.Agents) }),
+			gauge("crm_agents_logged_on", "Agents logged on at the switch.", func(s *crm.Stats) float64 { return float64(s.LoggedOn) }),
+			gauge("crm_agents_subscribed", "Agents with a SAP session.", func(s *crm.Stats) float64 { return float64(s.Subscribed) }),
+			gauge("crm_agents_stale", "Agents whose state is the last known, because the switch is away.", func(s *crm.Stats) float64 { return float64(s.Stale) }),
+			gauge("crm_calls", "Calls of the switch, with or without our agents.", func(s *crm.Stats) float64 { return float64(s.Calls) }),
+			counter("crm_switch_events_total", "Events of the switch.", func(s *crm.Stats) float64 { return float64(s.Events) }),
+			counter("crm_switch_requests_total", "Requests to the switch.", func(s *crm.Stats) float64 { return float64(s.Requests) }),
+			counter("crm_switch_request_errors_total", "Requests that failed.", func(s *crm.Stats) float64 { return float64(s.RequestErrors) }),
+			counter("crm_notified_total", "Events handed to the notifier.", func(s *crm.Stats) float64 { return float64(s.Notified) }),
+			counter("crm_notify_errors_total", "Events that the notifier did not take.", func(s *crm.Stats) float64 { return float64(s.NotifyErrors) }),
+			counter("crm_store_writes_total", "Writes of agents to the store.", func(s *crm.Stats) float64 { return float64(s.Saves) }),
+			counter("crm_store_errors_total", "Writes that failed.", func(s *crm.Stats) float64 { return float64(s.SaveErrors) }),
+			counter("crm_store_conflicts_total", "Writes that another connector was ahead of.", func(s *crm.Stats) float64 { return float64(s.SaveConflicts) }),
+			counter("crm_adopted_total", "Agents taken over from other connectors.", func(s *crm.Stats) float64 { return float64(s.Adopted) }),
+			counter("crm_lost_total", "Agents taken over by other connectors.", func(s *crm.Stats) float64 { return float64(s.Lost) }),
+			counter("crm_calls_refused_total", "Calls above the limit.", func(s *crm.Stats) float64 { return float64(s.CallsRefused) }),
+			counter("crm_data_refused_total", "Call data that the switch did not take.", func(s *crm.Stats) float64 { return float64(s.DataRefused) }),
+			counter("crm_defects_total", "Panics that were caught.", func(s *crm.Stats) float64 { return float64(s.Defects) }),
+		},
 		server: []metric[ici.ServerStats]{
 			counter("ici_calls_total", "Calls of SAP.", func(s *ici.ServerStats) float64 { return float64(s.Calls) }),
 			gauge("ici_calls_active", "Calls of SAP being answered.", func(s *ici.ServerStats) float64 { return float64(s.Active) }),
@@ -103,6 +130,9 @@ func (c *crmComponent) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, c.figures.notifier)
 	describe(ch, c.figures.session)
 	describe(ch, c.figures.link)
+	describe(ch, c.figures.domain)
+	ch <- c.figures.items
+	ch <- c.figures.modes
 }
 
 // Collect implements prometheus.Collector.
@@ -111,6 +141,14 @@ func (c *crmComponent) Collect(ch chan<- prometheus.Metric) {
 	srv, not := c.server.Stats(), c.notifier.Stats()
 	collect(ch, m.server, &srv)
 	collect(ch, m.notifier, &not)
+	dom := c.domain.Stats()
+	collect(ch, m.domain, &dom)
+	for status, n := range dom.Items {
+		ch <- prometheus.MustNewConstMetric(m.items, prometheus.GaugeValue, float64(n), status)
+	}
+	for mode, n := range dom.Modes {
+		ch <- prometheus.MustNewConstMetric(m.modes, prometheus.GaugeValue, float64(n), strconv.Itoa(mode))
+	}
 	var n uint64
 	for _, v := range srv.Latency {
 		n += uint64(v)

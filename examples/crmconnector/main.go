@@ -6,6 +6,7 @@
 // connector.sample.toml shows every setting. SAP calls port 8080, which also
 // answers GET /health and GET /metrics; the CTI servers of the peripheral gateway are
 // called at ports 42027 (side A) and 43027 (side B).
+// SIGHUP makes it read the language files again.
 //
 // It exits with 0 after a clean stop or a check without complaints, with 1 when it
 // failed or the check found something, and with 2 on bad usage or a bad
@@ -77,6 +78,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func serve(ctx context.Context, f *file, s *settings, stderr io.Writer) int {
 	logger := f.Log.logger(stderr)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.crm.Reload = onHangup(ctx)
 	node := connects.NewNode(&connects.Options{
 		Logger: logger, Version: version(), DrainDelay: f.Listen.DrainDelay.value(),
 	})

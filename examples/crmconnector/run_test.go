@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +23,8 @@ type logWaiter struct {
 	mu   sync.Mutex
 	text strings.Builder
 	addr chan string
+	// reloaded gets a value when the languages were read again.
+	reloaded chan struct{}
 }
 
 var listening = regexp.MustCompile(`msg="listening for SAP".* addr=(\S+)`)
@@ -30,6 +34,9 @@ func (l *logWaiter) Write(b []byte) (int, error) {
 	defer l.mu.Unlock()
 	if m := listening.FindSubmatch(b); m != nil {
 		l.addr <- string(m[1])
+	}
+	if strings.Contains(string(b), "languages read") {
+		l.reloaded <- struct{}{}
 	}
 	return l.text.Write(b)
 }
@@ -56,7 +63,7 @@ id = 5000
 `, filepath.Join(t.TempDir(), "store.db"), closedPort(t)))
 	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
 	defer interrupt()
-	log := &logWaiter{addr: make(chan string, 1)}
+	log := &logWaiter{addr: make(chan string, 1), reloaded: make(chan struct{}, 1)}
 	code := make(chan int, 1)
 	go func() { code <- run(ctx, []string{"-config", name}, io.Discard, log) }()
 	var addr string
@@ -105,6 +112,18 @@ id = 5000
 	}
 	if _, body := get("/metrics"); !strings.Contains(string(body), `connects_cti_up{component="crm",link="pg1"} 0`) {
 		t.Errorf("metrics %s", body)
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-log.reloaded:
+	case <-ctx.Done():
+		t.Errorf("SIGHUP reads no languages\n%s", log)
 	}
 	begin := time.Now()
 	interrupt()
