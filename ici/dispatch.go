@@ -188,6 +188,8 @@ func (p *Profile) bind(r *Request) {
 		}
 		if x != ParamUnknown {
 			r.bound = append(r.bound, boundParam{x, c.i})
+		} else {
+			r.strange++
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// learner remembers which unknown operations were logged whole.
+// learner remembers which calls with unknown names were logged whole.
 type learner struct {
 	mu    sync.Mutex
 	seen  map[string]bool
@@ -32,20 +32,35 @@ func (l *learner) first(name string) bool {
 // maxLearned is the number of bytes of a call that are logged.
 const maxLearned = 16 << 10
 
-// learnUnknown logs a call that the profile does not know: the first of each name with everything in it, so that its
-// name can be entered in an override file.
-func (s *Server) learnUnknown(ctx context.Context, r *Request, hr *http.Request) {
-	key := r.body.Space() + " " + r.Name
+// learnOperation logs a call whose operation the profile does not know: the first of each name with everything in it,
+// so that its name can be entered in an override file.
+func (s *Server) learnOperation(ctx context.Context, r *Request, hr *http.Request) {
+	s.learned(ctx, r, hr, r.body.Space()+" "+r.Name, "ici unknown operation, answered with an empty response")
+}
+
+// learnElements does the same with elements that are no parameter of a known operation. The call goes on without them.
+func (s *Server) learnElements(ctx context.Context, r *Request, hr *http.Request) {
+	key := make([]byte, 0, 64)
+	key = append(append(key, r.Name...), ' ')
+	for c := r.body.First(); c.Exists(); c = c.Next() {
+		if r.Profile.paramAny(c.Name()) == ParamUnknown {
+			key = append(append(key, ' '), c.Name()...)
+		}
+	}
+	s.learned(ctx, r, hr, string(key), "ici unknown parameter ignored")
+}
+
+func (s *Server) learned(ctx context.Context, r *Request, hr *http.Request, key, msg string) {
+	level := slog.LevelDebug
 	attrs := []slog.Attr{
 		slog.String("namespace", r.body.Space()), slog.String("operation", r.Name), slog.String("user", r.User),
 		slog.String("system", r.System), slog.String("path", clip(hr.URL.Path)),
 	}
-	if !s.learn.first(key) {
-		s.log.LogAttrs(ctx, slog.LevelDebug, "ici unknown operation", attrs...)
-		return
+	if s.learn.first(key) {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.String("soapaction", clip(hr.Header.Get("SOAPAction"))), slog.String("body", r.redacted(maxLearned)))
 	}
-	attrs = append(attrs, slog.String("soapaction", clip(hr.Header.Get("SOAPAction"))), slog.String("body", r.redacted(maxLearned)))
-	s.log.LogAttrs(ctx, slog.LevelWarn, "ici unknown operation, answered with an empty response", attrs...)
+	s.log.LogAttrs(ctx, level, msg, attrs...)
 }
 
 // secretWords are parts of element names whose content is not logged. The profile names further parameters.

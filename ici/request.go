@@ -17,11 +17,12 @@ type Request struct {
 
 	HeaderUser string // header entry even when a userId parameter overrules it
 
-	body   Element
-	bound  []boundParam
-	first  [6]boundParam
-	after  []func()
-	served bool
+	body    Element
+	bound   []boundParam
+	first   [6]boundParam
+	strange int // elements that are no parameter
+	after   []func()
+	served  bool
 }
 
 // boundParam ties a parameter to the element that brought it.

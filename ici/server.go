@@ -41,7 +41,7 @@ const (
 	DefaultHandlerTimeout = 25 * time.Second // one call of the handler
 	DefaultWriteTimeout   = 30 * time.Second // whole answer
 	DefaultMaxConcurrent  = 4096             // calls at the same time
-	DefaultLearnNames     = 100              // unknown operations that are logged whole
+	DefaultLearnNames     = 100              // unknown operations and parameters whose call is logged whole
 )
 
 // ServerOptions configure a [Server]. The zero value of each field means its default; nil options are all defaults.
@@ -52,7 +52,7 @@ type ServerOptions struct {
 	HandlerTimeout time.Duration // DefaultHandlerTimeout; the context of the handler ends then
 	WriteTimeout   time.Duration // DefaultWriteTimeout
 	MaxConcurrent  int           // DefaultMaxConcurrent; more are answered 503
-	LearnNames     int           // DefaultLearnNames
+	LearnNames     int           // DefaultLearnNames; calls with other unknown names are logged without their content
 	// StatusPage answers GET on the base path of a system; nil = a plain built-in page.
 	StatusPage http.Handler
 	// FaultText gives the text of a fault without text in the agent's language, "" = the English one of the profile.
@@ -230,17 +230,7 @@ func (s *Server) servePost(w http.ResponseWriter, hr *http.Request, sys *System)
 		r.Style = Literal
 	}
 	r.System, r.Remote = sys.Name, hr.RemoteAddr
-	v, err := s.call(hr.Context(), r, hr)
-	status = http.StatusOK
-	if err != nil {
-		f := s.fault(hr.Context(), r, err)
-		if status = f.Status; status == 0 {
-			status = http.StatusInternalServerError
-		}
-		buf.out = sys.Profile.AppendFault(buf.out[:0], f)
-	} else {
-		buf.out = sys.Profile.AppendResponse(buf.out[:0], r, v)
-	}
+	status = s.answer(hr, r, buf)
 	s.write(w, hr, buf, status)
 	if s.opts.Trace != nil {
 		s.opts.Trace(r, body, buf.out, time.Since(start))
@@ -249,24 +239,47 @@ func (s *Server) servePost(w http.ResponseWriter, hr *http.Request, sys *System)
 	s.runAfter(hr.Context(), r)
 }
 
-// call runs the handler; a panic becomes an error.
-func (s *Server) call(ctx context.Context, r *Request, hr *http.Request) (v Value, err error) {
+// answer runs the handler and writes what it returns into buf.out. A panic in either becomes a fault.
+func (s *Server) answer(hr *http.Request, r *Request, buf *buffers) (status int) {
+	ctx := hr.Context()
+	defer func() {
+		if x := recover(); x != nil {
+			s.panicked(ctx, r, "ici handler panicked", x)
+			status = s.appendFault(ctx, r, buf, &Fault{Code: FaultGeneric})
+		}
+	}()
 	if r.Op == OpUnknown {
 		s.stats.unknown.Add(1)
-		s.learnUnknown(ctx, r, hr)
-		return nil, nil
+		s.learnOperation(ctx, r, hr)
+		buf.out = r.Profile.AppendResponse(buf.out[:0], r, nil)
+		return http.StatusOK
+	}
+	if r.strange > 0 {
+		s.learnElements(ctx, r, hr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.HandlerTimeout)
 	defer cancel()
-	defer func() {
-		if x := recover(); x != nil {
-			s.stats.panics.Add(1)
-			s.log.LogAttrs(ctx, slog.LevelError, "ici handler panicked", slog.String("op", r.Profile.OpFullName(r.Op)),
-				slog.String("panic", fmt.Sprint(x)), slog.String("stack", string(debug.Stack())))
-			v, err = nil, &Fault{Code: FaultGeneric}
-		}
-	}()
-	return s.handler.ServeICI(ctx, r)
+	v, err := s.handler.ServeICI(ctx, r)
+	if err != nil {
+		return s.appendFault(ctx, r, buf, err)
+	}
+	buf.out = r.Profile.AppendResponse(buf.out[:0], r, v)
+	return http.StatusOK
+}
+
+func (s *Server) panicked(ctx context.Context, r *Request, msg string, x any) {
+	s.stats.panics.Add(1)
+	s.log.LogAttrs(ctx, slog.LevelError, msg, slog.String("op", r.Profile.OpFullName(r.Op)), slog.String("panic", fmt.Sprint(x)),
+		slog.String("stack", string(debug.Stack())))
+}
+
+func (s *Server) appendFault(ctx context.Context, r *Request, buf *buffers, err error) (status int) {
+	f := s.fault(ctx, r, err)
+	buf.out = r.Profile.AppendFault(buf.out[:0], f)
+	if f.Status != 0 {
+		return f.Status
+	}
+	return http.StatusInternalServerError
 }
 
 // fault turns the error of a handler into what the caller gets, and logs it.
@@ -296,9 +309,7 @@ func (s *Server) runAfter(ctx context.Context, r *Request) {
 	r.served = true
 	defer func() {
 		if x := recover(); x != nil {
-			s.stats.panics.Add(1)
-			s.log.LogAttrs(ctx, slog.LevelError, "ici handler panicked after the answer", slog.String("op", r.Profile.OpFullName(r.Op)),
-				slog.String("panic", fmt.Sprint(x)), slog.String("stack", string(debug.Stack())))
+			s.panicked(ctx, r, "ici handler panicked after the answer", x)
 		}
 	}()
 	for i := 0; i < len(r.after); i++ {

@@ -152,7 +152,7 @@ func TestServerPanic(t *testing.T) {
 	if status != 500 || !strings.Contains(body, "<errorCode>generic</errorCode>") || strings.Contains(body, "boom") {
 		t.Errorf("%d %s", status, body)
 	}
-	if l := rec.take(t); len(l) != 2 || l[0]["panic"] != "boom" || l[0]["level"] != "ERROR" || !strings.Contains(l[0]["stack"].(string), "server_test.go") {
+	if l := rec.take(t); len(l) != 2 || l[1]["msg"] != "ici fault" || l[0]["panic"] != "boom" || l[0]["level"] != "ERROR" || !strings.Contains(l[0]["stack"].(string), "server_test.go") {
 		t.Errorf("%v", l)
 	}
 	if status, _, _ = send(t, s, "/", call("urn:IciUserInterface", "subscribe", "")); status != 200 {
@@ -254,6 +254,37 @@ func TestUnknownOperationIsLearned(t *testing.T) {
 	}
 	if called != 0 || s.Stats().Unknown != 7 {
 		t.Errorf("handler called %d times, %+v", called, s.Stats())
+	}
+}
+
+// Most parameter names are assumed, so a call of a known operation with unknown elements is logged whole once as well.
+func TestUnknownParameterIsLearned(t *testing.T) {
+	var rec records
+	s := newServer(t, echo, &ici.ServerOptions{Logger: rec.logger()})
+	strange := call("urn:IciUserInterface", "setCurrentWorkmode", "<userId>M</userId><workmodeCode>2</workmodeCode>")
+	if status, body, _ := send(t, s, "/", strange); status != 200 || !strings.Contains(body, "|M|") {
+		t.Errorf("%d %s", status, body)
+	}
+	l := rec.take(t)
+	if len(l) != 1 || l[0]["body"] != "<setCurrentWorkmode><userId>M</userId><workmodeCode>2</workmodeCode></setCurrentWorkmode>" || l[0]["msg"] != "ici unknown parameter ignored" {
+		t.Errorf("%v", l)
+	}
+	send(t, s, "/", strange)
+	if l := rec.take(t); len(l) != 1 || l[0]["body"] != nil {
+		t.Errorf("%v", l)
+	}
+	send(t, s, "/", call("urn:IciUserInterface", "setCurrentWorkmode", "<userId>M</userId><workmodeId>2</workmodeId><channel>x</channel>"))
+	if l := rec.take(t); len(l) != 0 {
+		t.Errorf("known names are logged: %v", l)
+	}
+}
+
+// A value that cannot be written is the handler's mistake, not the caller's.
+func TestNilPointerValue(t *testing.T) {
+	s := newServer(t, ici.HandlerFunc(func(context.Context, *ici.Request) (ici.Value, error) { return (*ici.User)(nil), nil }), nil)
+	status, body, _ := send(t, s, "/", call("urn:IciUserInterface", "getAttributes", ""))
+	if status != 500 || !strings.Contains(body, "<errorCode>generic</errorCode>") {
+		t.Errorf("%d %s", status, body)
 	}
 }
 
