@@ -1,0 +1,141 @@
+// Drives the desk page as a person would. Usage: node desk.mjs URL [SCREENSHOT-DIR]
+// Needs playwright-core and Chromium; prints one line for each step and exits 1 at the first that fails.
+import { createRequire } from 'node:module';
+const { chromium } = createRequire(process.env.NODE_MODULES_FROM || import.meta.url)('playwright-core');
+
+const [url, shots] = process.argv.slice(2);
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags });
+const page = await browser.newPage({ viewport: { width: 1440, height: 860 } });
+page.setDefaultTimeout(10_000);
+const complaints = [];
+page.on('pageerror', e => complaints.push('script: ' + e.message));
+page.on('console', m => { if (m.type() === 'error') complaints.push('console: ' + m.text()); });
+
+const desks = page.locator('.desk');
+const button = (where, name) => where.getByRole('button', { name, exact: true });
+const status = (where, s) => where.locator('.call.s' + s);
+const step = async (name, f) => { await f(); console.log('ok ' + name); };
+const shot = async name => { if (shots) await page.screenshot({ path: `${shots}/${name}.png` }); };
+
+// the desk at which an offered call shows, and the other one
+async function offered() {
+  await page.locator('.desk .call.s1').first().waitFor();
+  const first = await status(desks.nth(0), 1).count() > 0;
+  return [desks.nth(first ? 0 : 1), desks.nth(first ? 1 : 0)];
+}
+const device = async d => (await d.locator('.top .idle').textContent()).split('·').pop().trim();
+async function ready() {
+  for (const d of [desks.nth(0), desks.nth(1)]) {
+    if (await d.locator('.tag.ok').count() === 0) await button(d, 'Ready').click();
+    await d.locator('.tag.ok').waitFor();
+  }
+}
+async function consult(a, b) {
+  await a.locator('.dial input').fill(await device(b));
+  await a.locator('[data-key$="consult"]').click();
+  await status(b, 1).waitFor();
+  await b.locator('[data-key$="accept"]').click();
+  await status(b, 4).waitFor();
+  await a.locator('[data-key$="warmTransfer"]').first().waitFor();
+}
+
+try {
+  await page.goto(url);
+  await step('two agents log in and are ready', async () => {
+    await page.getByRole('button', { name: 'Log two agents in, ready' }).click();
+    await desks.nth(1).waitFor();
+    await ready();
+  });
+  let a, b;
+  await step('a customer calls and an agent accepts', async () => {
+    await page.fill('[name=cv01]', 'Kundennr. 4711 – Zürich');
+    await page.fill('[name=ced]', '42');
+    await page.locator('#call-form button').click();
+    [a, b] = await offered();
+    await a.locator('.call.s1', { hasText: '+41315550100' }).waitFor();
+    await a.locator('[data-key$="accept"]').click();
+    await status(a, 4).waitFor();
+    await a.getByText('Kundennr. 4711 – Zürich').waitFor();
+  });
+  await shot('wide-call');
+  await step('hold and retrieve', async () => {
+    await a.locator('[data-key$="hold"]').click();
+    await status(a, 5).waitFor();
+    await a.locator('[data-key$="retrieve"]').click();
+    await status(a, 4).waitFor();
+  });
+  await step('presence finds the colleague', async () => {
+    await a.locator('.dial input').fill('');
+    await button(a, 'Find').click();
+    await a.locator('.presence li').nth(1).waitFor();
+  });
+  await step('consult and warm transfer take number and data along', async () => {
+    await consult(a, b);
+    await shot('wide-consult');
+    await a.locator('[data-key$="warmTransfer"]').first().click();
+    await b.locator('.call.s4', { hasText: '+41315550100' }).waitFor();
+    await b.getByText('Kundennr. 4711 – Zürich').waitFor();
+    await a.locator('.call').first().waitFor({ state: 'detached' });
+  });
+  await step('hang up', async () => {
+    await b.locator('[data-key$="drop"]').click();
+    await b.locator('.call').first().waitFor({ state: 'detached' });
+  });
+  await step('conference of three', async () => {
+    await ready();
+    await page.locator('#call-form button').click();
+    [a, b] = await offered();
+    await a.locator('[data-key$="accept"]').click();
+    await status(a, 4).waitFor();
+    await consult(a, b);
+    await a.locator('[data-key$="conference"]').first().click();
+    await status(a, 6).waitFor();
+    await status(b, 6).waitFor();
+  });
+  await shot('wide-conference');
+  await step('side A stops and the call goes on over side B', async () => {
+    await button(page.locator('.link', { hasText: 'CTI A' }), 'Stop').click();
+    await page.locator('.link', { hasText: 'CTI B' }).locator('.dot.ok').waitFor();
+    await status(a, 6).waitFor();
+    await button(page.locator('.link', { hasText: 'CTI A' }), 'Start').click();
+  });
+  await shot('wide-failover');
+  await step('the customer hangs up', async () => {
+    await page.locator('#calls button').first().click();
+    await a.locator('.call.s6').waitFor({ state: 'detached' });
+  });
+  await step('keyboard: not ready and ready', async () => {
+    await page.locator('h1').click();
+    await page.keyboard.press('1');
+    await page.keyboard.press('n');
+    await desks.nth(0).locator('.tag.warn').waitFor();
+    await page.keyboard.press('y');
+    await desks.nth(0).locator('.tag.ok').waitFor();
+  });
+  await step('messages of both links are shown', async () => {
+    await page.locator('#msg-rows .CTI').first().waitFor();
+    await page.locator('#msg-rows li', { hasText: 'phoneCallChanged' }).first().click();
+    await page.locator('#msg-detail', { hasText: 'phoneCall' }).waitFor();
+  });
+  await shot('wide-messages');
+  await step('narrow window', async () => {
+    await page.setViewportSize({ width: 390, height: 800 });
+    await shot('narrow-desks');
+    for (const t of ['Customers', 'Agents', 'Messages']) {
+      await page.locator('nav').getByRole('button', { name: t }).click();
+      await page.locator('#' + t.toLowerCase()).waitFor();
+      await shot('narrow-' + t.toLowerCase());
+    }
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    if (wide) throw new Error('the page scrolls sideways');
+  });
+  await step('no complaints in the browser console', async () => { if (complaints.length) throw new Error(complaints.join('; ')); });
+} catch (e) {
+  console.log('not ok ' + e.message);
+  for (const c of complaints) console.log(c);
+  await shot('failed');
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}

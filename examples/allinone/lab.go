@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/text/encoding/unicode"
+
+	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/cti"
+	"github.com/connects-go/connects/cti/ctitest"
+	"github.com/connects-go/connects/examples/allinone/desk"
+	"github.com/connects-go/connects/ici/icitest"
+	"github.com/connects-go/connects/languages"
+)
+
+// labConfig says what is started and where. Ports are texts, "0" is any.
+type labConfig struct {
+	Host         string
+	Agents       int
+	NoSAP, NoPG  bool
+	SideA, SideB string
+	ICI, Desk    string
+	Logger       *slog.Logger
+}
+
+// lab is everything that runs.
+type lab struct {
+	cfg   labConfig
+	pg    *ctitest.PG  // nil: somebody else's
+	sap   *icitest.SAP // nil: somebody else's
+	node  *connects.Node
+	addrs map[string]string
+	desk  *desk.Desk
+	page  *http.Server
+	ended chan error // from the node and the page
+}
+
+// startLab starts the parts in the order in which they need each other and
+// returns when all listeners are up. On an error everything is stopped again.
+func startLab(ctx context.Context, cfg labConfig) (_ *lab, err error) {
+	l := &lab{cfg: cfg, addrs: map[string]string{}, ended: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+			defer cancel()
+			err = errors.Join(err, l.stop(end))
+		}
+	}()
+	d := desk.New(&desk.Options{Host: cfg.Host})
+	l.desk = d
+	sideA, sideB := net.JoinHostPort(cfg.Host, cfg.SideA), net.JoinHostPort(cfg.Host, cfg.SideB)
+	if !cfg.NoPG {
+		c := ctitest.DefaultConfig(cfg.Agents)
+		c.Observe, c.Logger = d.ObserveCTI, cfg.Logger.With("component", "pg")
+		l.pg = ctitest.New(c)
+		for side, addr := range map[ctitest.SideID]*string{ctitest.A: &sideA, ctitest.B: &sideB} {
+			ln, err := net.Listen("tcp", *addr)
+			if err != nil {
+				return nil, fmt.Errorf("CTI side %v: %w", side, err)
+			}
+			*addr = ln.Addr().String()
+			s := l.pg.Side(side)
+			go func() { _ = s.Serve(ln) }() // ends with Close or a stop of the side
+		}
+	}
+	l.addrs["CTI A"], l.addrs["CTI B"] = sideA, sideB
+
+	ln, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, cfg.ICI))
+	if err != nil {
+		return nil, fmt.Errorf("ICI service: %w", err)
+	}
+	l.addrs["ICI"] = ln.Addr().String()
+	l.node = connects.NewNode(&connects.Options{Logger: cfg.Logger})
+	if err := l.node.Add("crmconnector", connects.CRMConnector(l.connector(ln, sideA, sideB))); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	if err := l.node.Start(ctx); err != nil {
+		return nil, err
+	}
+
+	if !cfg.NoSAP {
+		l.sap, err = icitest.New(&icitest.Config{
+			Name: "CRM", Connector: "http://" + l.addrs["ICI"] + "/", Addr: net.JoinHostPort(cfg.Host, "0"),
+			Observe: d.ObserveICI, Logger: cfg.Logger.With("component", "sap"),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("simulated SAP: %w", err)
+		}
+	}
+
+	page, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, cfg.Desk))
+	if err != nil {
+		return nil, fmt.Errorf("desk: %w", err)
+	}
+	l.addrs["desk"] = page.Addr().String()
+	d.Attach(desk.Parts{PG: l.pg, SAP: l.sap, Node: l.node})
+	l.page = &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	go func() {
+		if err := l.page.Serve(page); !errors.Is(err, http.ErrServerClosed) {
+			l.ended <- fmt.Errorf("desk: %w", err)
+		}
+	}()
+	return l, nil
+}
+
+// connector is the configuration that a real installation has in a file.
+func (l *lab) connector(ln net.Listener, sideA, sideB string) *connects.CRMConfig {
+	return &connects.CRMConfig{
+		Listener: ln,
+		Links: []connects.CRMLink{{
+			Name: "pg1",
+			Session: cti.SessionOptions{
+				A: cti.Endpoint{Addr: sideA}, B: cti.Endpoint{Addr: sideB},
+				Charset: unicode.UTF8, // what the simulator speaks; a real gateway has a Windows code page
+			},
+			Peripherals: []connects.CRMPeripheral{{ID: ctitest.DefaultPeripheralID}},
+		}},
+		ECC:                  []string{"ECC.user.ced", "ECC.user.customer", "ECC.user.note", "ECCA.user.items"},
+		LanguageFiles:        languages.FS(),
+		RequestConfiguration: true,
+		Dialing:              connects.CRMDialing{InternalLength: 5, National: "0,41", International: "00,", DialPlus: true},
+		AttachedRules:        attachedRules(),
+		Version:              "allinone",
+	}
+}
+
+// attachedRules let SAP write the call variables under their own names, and the
+// wrap-up data as element wrapup.
+func attachedRules() []connects.CRMAttachedRule {
+	rules := []connects.CRMAttachedRule{{Application: "SAP-IC", Element: "wrapup", Target: "WrapUpData"}}
+	for i := range 10 {
+		name := fmt.Sprintf("CV%02d", i+1)
+		rules = append(rules, connects.CRMAttachedRule{Application: "SAP-IC", Element: name, Target: name})
+	}
+	return rules
+}
+
+// ready is the line that tells that all listeners are up, and where.
+func (l *lab) ready() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ready  desk http://%s", l.addrs["desk"])
+	fmt.Fprintf(&b, "  ICI http://%s", l.addrs["ICI"])
+	fmt.Fprintf(&b, "  CTI A %s  CTI B %s", l.addrs["CTI A"], l.addrs["CTI B"])
+	if l.cfg.NoPG {
+		b.WriteString(" (yours)")
+	}
+	if l.sap != nil {
+		fmt.Fprintf(&b, "  SAP events %s", l.sap.EventURL())
+	}
+	return b.String()
+}
+
+// wait returns when ctx ends or a part fails.
+func (l *lab) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-l.ended:
+		return err
+	}
+}
+
+// stop ends the parts: first the page, then the connector, which still says
+// good-bye to its neighbours, then these.
+func (l *lab) stop(ctx context.Context) error {
+	var errs []error
+	if l.page != nil {
+		errs = append(errs, l.page.Close())
+	}
+	if l.node != nil {
+		errs = append(errs, l.node.Stop(ctx))
+	}
+	if l.sap != nil {
+		errs = append(errs, l.sap.Close())
+	}
+	if l.pg != nil {
+		l.pg.Close()
+	}
+	return errors.Join(append(errs, l.desk.Close())...)
+}
