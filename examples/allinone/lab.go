@@ -125,7 +125,7 @@ func (l *lab) connector(ln net.Listener, sideA, sideB string) *connects.CRMConfi
 		ECC:                  []string{"ECC.user.ced", "ECC.user.customer", "ECC.user.note", "ECCA.user.items"},
 		LanguageFiles:        languages.FS(),
 		RequestConfiguration: true,
-		Dialing:              connects.CRMDialing{InternalLength: 5, National: "0,41", International: "00,", DialPlus: true},
+		Dialing:              connects.CRMDialing{InternalLength: 5, InternalPrefix: "4143888", National: "0,41", International: "00,", DialPlus: true},
 		AttachedRules:        attachedRules(),
 		Version:              "allinone",
 	}

@@ -71,7 +71,9 @@ func (d *Desk) simRoutes(mux *http.ServeMux) {
 			s.Stop()
 		case "start":
 			s.Stall(false)
-			err = s.Start()
+			if !s.Running() {
+				err = s.Start()
+			}
 		case "stall":
 			s.Stall(true)
 		default:
