@@ -323,3 +323,18 @@ func TestTypedRequests(t *testing.T) {
 type requesterFunc func(cti.Request) (cti.Confirm, error)
 
 func (f requesterFunc) Do(_ context.Context, r cti.Request) (cti.Confirm, error) { return f(r) }
+
+func TestTaskID(t *testing.T) {
+	t.Parallel()
+	b := []byte{0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 1, 0, 0, 1, 0}
+	id, ok := cti.ParseTaskID(b)
+	if want := (cti.TaskID{TaskGroupHigh: -2, TaskGroupLow: 1, SequenceNumber: 256}); !ok || id != want {
+		t.Errorf("%+v", id)
+	}
+	if id.Group() != 0xfffffffe00000001 || !bytes.Equal(id.AppendTo(nil), b) {
+		t.Errorf("group %x, bytes %x", id.Group(), id.AppendTo(nil))
+	}
+	if _, ok := cti.ParseTaskID(b[:11]); ok {
+		t.Error("11 bytes are an id")
+	}
+}

@@ -132,21 +132,7 @@ func (d *decoder) room(count, least int) int {
 
 func (d *decoder) boolean(field string) bool { return d.Uint16(field) != 0 }
 
-func (d *decoder) taskID(field string) TaskID {
-	return TaskID{int32(d.Uint32(field)), int32(d.Uint32(field)), int32(d.Uint32(field))}
-}
-
 func (d *decoder) valueBool() bool { return d.Value16() != 0 }
-
-func (d *decoder) valueTaskID() TaskID {
-	b := d.Data()
-	if len(b) != 12 {
-		d.Fail("", d.DataOffset(), wire.ErrLength)
-		return TaskID{}
-	}
-	r := wire.NewReader(b)
-	return TaskID{int32(r.Uint32("")), int32(r.Uint32("")), int32(r.Uint32(""))}
-}
 
 func (d *decoder) valueNamedVar() NamedVar {
 	name, value := d.named(d.DataOffset())

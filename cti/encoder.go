@@ -60,12 +60,6 @@ func (e *encoder) count(field string, count uint16, length int) uint16 {
 	return uint16(length)
 }
 
-func (e *encoder) taskID(t TaskID) {
-	e.u32(uint32(t.TaskGroupHigh))
-	e.u32(uint32(t.TaskGroupLow))
-	e.u32(uint32(t.SequenceNumber))
-}
-
 // fixedBytes writes a field of n bytes, filled with zeros.
 func (e *encoder) fixedBytes(field string, b []byte, n int) {
 	if len(b) > n {
@@ -116,12 +110,6 @@ func (e *encoder) f32(tag Tag, field string, n uint32) {
 func (e *encoder) fbool(tag Tag, field string, b bool) {
 	if e.tag(tag, 2, field) {
 		e.boolean(b)
-	}
-}
-
-func (e *encoder) ftaskID(tag Tag, field string, t TaskID) {
-	if e.tag(tag, 12, field) {
-		e.taskID(t)
 	}
 }
 

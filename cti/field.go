@@ -99,6 +99,27 @@ func (t TaskID) Group() uint64 {
 	return uint64(uint32(t.TaskGroupHigh))<<32 | uint64(uint32(t.TaskGroupLow))
 }
 
+// TaskIDSize is the number of bytes of a TaskID.
+const TaskIDSize = 12
+
+// ParseTaskID reads a task id of TaskIDSize bytes, as it stands in the bodies of
+// ARM messages; false when b has another length.
+func ParseTaskID(b []byte) (TaskID, bool) {
+	if len(b) != TaskIDSize {
+		return TaskID{}, false
+	}
+	number := func(at int) int32 { return int32(binary.BigEndian.Uint32(b[at:])) }
+	return TaskID{number(0), number(4), number(8)}, true
+}
+
+// AppendTo appends the TaskIDSize bytes of the id.
+func (t TaskID) AppendTo(dst []byte) []byte {
+	for _, n := range [...]int32{t.TaskGroupHigh, t.TaskGroupLow, t.SequenceNumber} {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(n))
+	}
+	return dst
+}
+
 // Kind says which member of a FieldValue holds the value.
 type Kind uint8
 
@@ -198,10 +219,6 @@ func (w *visitor) namedVar(name string, v NamedVar) {
 
 func (w *visitor) namedArray(name string, v NamedArray) {
 	w.put(FieldValue{Name: name, Kind: KindNamedArray, Var: v})
-}
-
-func (w *visitor) taskID(name string, t TaskID) {
-	w.put(FieldValue{Name: name, Kind: KindTaskID, Task: t})
 }
 
 func visitBody(body []byte, f func(FieldValue) bool) {

@@ -173,6 +173,16 @@ func (r *Reader) Value32() uint32 {
 	return binary.BigEndian.Uint32(r.buf[r.val:])
 }
 
+// Sized returns the data of the current field, which has to have n bytes; the
+// slice is a part of the body. It returns nil after an error.
+func (r *Reader) Sized(n int) []byte {
+	if r.off-r.val != n {
+		r.Fail("", r.val, ErrLength)
+		return nil
+	}
+	return r.buf[r.val:r.off]
+}
+
 // Text returns the current field as text: up to the first NUL, or all of it
 // when there is none.
 func (r *Reader) Text() string { return r.TextFrom(r.val, r.off) }

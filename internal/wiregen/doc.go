@@ -96,7 +96,7 @@
 // # What the package provides by hand
 //
 // Generated code uses these names of its package: Version, Tag, MessageType,
-// Floating, Presence, Bits, NamedVar, NamedArray, TaskID, FieldValue, decoder,
-// encoder, visitor, listState, floating, Raw, Requests and do. The cti package
+// Floating, Presence, Bits, NamedVar, NamedArray, TaskID, ParseTaskID, FieldValue, decoder,
+// encoder, visitor, listState, floating, Raw, MessageInfo, Requests and do. The cti package
 // shows how they look.
 package wiregen

@@ -254,7 +254,7 @@ func (f *Field) filled(x string) string {
 	case "BOOL":
 		return fmt.Sprintf("%s.%s", x, f.Name)
 	case "TASKID":
-		return fmt.Sprintf("%s.%s != TaskID{}", x, f.Name)
+		return fmt.Sprintf("%s.%s != (TaskID{})", x, f.Name)
 	}
 	return fmt.Sprintf("%s.%s != 0", x, f.Name)
 }
@@ -269,7 +269,7 @@ func (f *Field) empty(x string) string {
 	case "BOOL":
 		return fmt.Sprintf("!%s.%s", x, f.Name)
 	case "TASKID":
-		return fmt.Sprintf("%s.%s == TaskID{}", x, f.Name)
+		return fmt.Sprintf("%s.%s == (TaskID{})", x, f.Name)
 	}
 	return fmt.Sprintf("%s.%s == 0", x, f.Name)
 }

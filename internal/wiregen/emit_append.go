@@ -44,7 +44,7 @@ func appendFixed(p *printer, m *Message, f *Field) {
 	case "UNSPEC":
 		p.f("e.fixedBytes(%q, %s, %d)\n", f.Name, x, f.Size)
 	case "TASKID":
-		p.f("e.taskID(%s)\n", x)
+		p.f("e.b = %s.AppendTo(e.b)\n", x)
 	default:
 		p.f("e.u%d(%s)\n", size(f.Type)*8, f.unsigned(x))
 	}
@@ -111,7 +111,7 @@ func appendFloat(p *printer, f *Field, x string) {
 	case "NAMEDARRAY":
 		p.f("e.namedArray(%d, %q, %s)\n", tag, f.Name, x)
 	case "TASKID":
-		p.f("e.ftaskID(%d, %q, %s)\n", tag, f.Name, x)
+		p.f("if e.tag(%d, TaskIDSize, %q) {\ne.b = %s.AppendTo(e.b)\n}\n", tag, f.Name, x)
 	default:
 		p.f("e.f%d(%d, %q, %s)\n", size(f.Type)*8, tag, f.Name, f.unsigned(x))
 	}

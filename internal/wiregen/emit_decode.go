@@ -110,7 +110,8 @@ func decodeFixed(p *printer, f *Field) {
 	case "UNSPEC":
 		v = fmt.Sprintf("d.fixedBytes(%q, %d)", f.Name, f.Size)
 	case "TASKID":
-		v = fmt.Sprintf("d.taskID(%q)", f.Name)
+		p.f("m.%s, _ = ParseTaskID(d.Fixed(%q, TaskIDSize))\n", f.Name, f.Name)
+		return
 	default:
 		v = f.convert(fmt.Sprintf("d.Uint%d(%q)", size(f.Type)*8, f.Name))
 	}
@@ -138,8 +139,6 @@ func (f *Field) value() string {
 		return "d.valueNamedVar()"
 	case "NAMEDARRAY":
 		return "d.valueNamedArray()"
-	case "TASKID":
-		return "d.valueTaskID()"
 	}
 	return f.convert(fmt.Sprintf("d.Value%d()", size(f.Type)*8))
 }
@@ -164,7 +163,11 @@ func decodeSingle(p *printer, m *Message, f *Field) {
 	if !decodeCase(p, f) {
 		return
 	}
-	p.f("if d.once(&m.Floating, %d) {\nm.%s = %s\n", f.rank, f.Name, f.value())
+	assign := fmt.Sprintf("m.%s = %s", f.Name, f.value())
+	if f.Type == "TASKID" {
+		assign = fmt.Sprintf("m.%s, _ = ParseTaskID(d.Sized(TaskIDSize))", f.Name)
+	}
+	p.f("if d.once(&m.Floating, %d) {\n%s\n", f.rank, assign)
 	switch {
 	case f.Typed != "":
 		p.f("if %s && m.%s == 0xFFFF {\nm.Present |= 1 << %d\n}\n", f.empty("m"), f.Typed, f.bit)

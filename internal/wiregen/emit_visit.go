@@ -104,7 +104,7 @@ func visitField(p *printer, f *Field, x string) {
 	case "NAMEDARRAY":
 		p.f("w.namedArray(%q, %s)\n", f.Name, x)
 	case "TASKID":
-		p.f("w.taskID(%q, %s)\n", f.Name, x)
+		p.f("w.put(FieldValue{Name: %q, Kind: KindTaskID, Task: %s})\n", f.Name, x)
 	default:
 		group := ""
 		if f.Enum != nil {

@@ -103,12 +103,3 @@ func size(typ string) int {
 	}
 	return 0
 }
-
-// numeric reports whether the Go type is an integer.
-func numeric(typ string) bool {
-	switch typ {
-	case "CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "TIME":
-		return true
-	}
-	return false
-}
