@@ -131,6 +131,20 @@ type itemRecord struct {
 	Called    string     `json:"to,omitempty"`
 	Router    [2]uint32  `json:"key,omitzero"`
 	Vars      []string   `json:"cv,omitempty"`
+	// ECC holds the expanded variables as name, index, value.
+	ECC        []savedECC   `json:"ecc,omitempty"`
+	WrapUpData string       `json:"wud,omitempty"`
+	CED        string       `json:"ced,omitempty"`
+	DialedDN   string       `json:"dn,omitempty"`
+	Type       cti.CallType `json:"ct,omitempty"`
+	Parties    []string     `json:"pty,omitempty"`
+}
+
+// savedECC is one expanded call variable; index -1 is a scalar.
+type savedECC struct {
+	Name  string `json:"n"`
+	Index int    `json:"i"`
+	Value string `json:"v"`
 }
 
 // Codes of CallDirection and CallReason (ICI reference, section 7, assumed there).

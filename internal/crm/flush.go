@@ -102,8 +102,8 @@ func (c *Connector) userView(a *agent) userView {
 	}
 }
 
-// userCaps: a call can be made when the agent is logged on, not in wrap-up of
-// the telephone, and talks to nobody.
+// userCaps: a call can be made when the agent is logged on, and neither talks nor
+// is being called.
 func (c *Connector) userCaps(a *agent) capSet {
 	if !a.rec.LoggedOn || a.rec.Shadow && a.per == nil {
 		return 0

@@ -308,6 +308,7 @@ func (a *agent) encode() []byte {
 			ir.Doc, ir.Customer = it.call.data.doc.String(), it.call.data.customer
 			ir.Router = [2]uint32{it.call.data.router.day, it.call.data.router.call}
 			ir.Calling, ir.Called = it.call.calling, it.call.called
+			it.call.save(&ir)
 			ir.ANI, ir.DNIS, ir.Vars = it.call.data.ani, it.call.data.dnis, trimVars(it.call.data.vars.Call[:])
 		} else {
 			ir.Doc = it.wantData.String()
@@ -319,6 +320,33 @@ func (a *agent) encode() []byte {
 		return nil // cannot happen: the record holds texts and numbers only
 	}
 	return b
+}
+
+// save puts the rest of the call's data into the record of an item.
+func (c *call) save(r *itemRecord) {
+	for _, e := range c.data.vars.ECC {
+		r.ECC = append(r.ECC, savedECC{e.Name, e.Index, e.Value})
+	}
+	r.WrapUpData, r.CED, r.DialedDN, r.Type = c.data.vars.WrapUp, c.data.ced, c.data.dialed, c.data.typ
+	r.Parties = c.parties
+}
+
+// load is the other direction; what another agent's record brought stays.
+func (c *call) load(r *itemRecord) {
+	d := &c.data
+	for _, e := range r.ECC {
+		if !d.hasECC(e.Name, e.Index) {
+			d.setECC(e.Name, e.Index, e.Value)
+		}
+	}
+	d.vars.WrapUp, d.ced, d.dialed = firstOf(d.vars.WrapUp, r.WrapUpData), firstOf(d.ced, r.CED), firstOf(d.dialed, r.DialedDN)
+	if d.typ == 0 {
+		d.typ = r.Type
+	}
+	d.queue = firstOf(d.queue, r.Queue)
+	for _, p := range r.Parties {
+		c.addParty(p)
+	}
 }
 
 func trimVars(v []string) []string {
@@ -472,6 +500,7 @@ func (c *Connector) reviveItem(a *agent, r *itemRecord) *item {
 	}
 	c.attach(it, cl, r.Conn)
 	cl.addParty(a.rec.Device)
+	cl.load(r)
 	d := &cl.data
 	if d.doc == nil {
 		d.doc = c.savedDoc(r.Doc)

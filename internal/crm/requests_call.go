@@ -11,6 +11,9 @@ import (
 // other systems do not exist for the caller.
 func (c *Connector) findItem(r *ici.Request, p ici.Param) (*item, error) {
 	it := c.items[r.Text(p)]
+	if it == nil && r.User != "" && c.agents[agentKey{r.System, fold(r.User)}] == nil {
+		return nil, errUnknownAgent
+	}
 	if it == nil || it.ag.key.system != r.System || r.User != "" && it.ag.key.user != fold(r.User) {
 		return nil, c.fault(r, ici.FaultItemUnknown, nil)
 	}
