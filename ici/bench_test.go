@@ -2,7 +2,10 @@ package ici_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -236,6 +239,9 @@ func BenchmarkPresenceAnswer(b *testing.B) {
 }
 
 func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("allocations cannot be counted under the race detector")
+	}
 	p := ici.Default()
 	c := call2k()
 	h := ici.Header{User: "MEIER", Language: "FR"}
@@ -269,5 +275,43 @@ func TestAllocations(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("reading parameters allocates %v times, want 0", n)
+	}
+}
+
+// nowhere is a ResponseWriter that keeps nothing.
+type nowhere struct{ h http.Header }
+
+func (n *nowhere) Header() http.Header         { return n.h }
+func (n *nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (n *nowhere) WriteHeader(int)             {}
+func (n *nowhere) Flush()                      {}
+
+// BenchmarkServer is a whole call from the body to the answer, without the network.
+func BenchmarkServer(b *testing.B) {
+	s, err := ici.NewServer(ici.HandlerFunc(func(_ context.Context, r *ici.Request) (ici.Value, error) {
+		if r.Text(ici.ParamAttachedData) == "" {
+			return nil, &ici.Fault{Code: ici.FaultGeneric}
+		}
+		return nil, nil
+	}), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	body := bodyAttached()
+	rd := bytes.NewReader(body)
+	r, err := http.NewRequest(http.MethodPost, "/", io.NopCloser(rd))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	w := &nowhere{h: http.Header{}}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		rd.Reset(body)
+		s.ServeHTTP(w, r)
+	}
+	if s.Stats().Faults != 0 || s.Stats().Unreadable != 0 {
+		b.Fatalf("%+v", s.Stats())
 	}
 }

@@ -2,8 +2,13 @@
 
 package ici
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *TextElement) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeTextElement, c.Name()) {
 		case 0:
@@ -19,8 +24,13 @@ func (v *TextElements) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeTextElement)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *ProductInformation) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.Vendor = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeProductInformation, c.Name()) {
 		case 0:
@@ -40,7 +50,8 @@ func (v *ProductInformationList) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeProductInformation)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *WorkcenterCapability) DecodeICI(e Element) {
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeWorkcenterCapability, c.Name()) {
@@ -57,8 +68,13 @@ func (v *WorkcenterCapabilities) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeWorkcenterCapability)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *User) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.UserID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeUser, c.Name()) {
 		case 0:
@@ -90,8 +106,13 @@ func (v *Users) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeUser)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *Queue) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeQueue, c.Name()) {
 		case 0:
@@ -111,8 +132,13 @@ func (v *Queues) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeQueue)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *Address) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.Type = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeAddress, c.Name()) {
 		case 0:
@@ -128,8 +154,13 @@ func (v *Addresses) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeAddress)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *Folder) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeFolder, c.Name()) {
 		case 0:
@@ -145,8 +176,13 @@ func (v *Folders) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeFolder)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *PhoneCall) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typePhoneCall, c.Name()) {
 		case 0:
@@ -188,8 +224,13 @@ func (v *PhoneCalls) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typePhoneCall)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *Message) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.Originator = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeMessage, c.Name()) {
 		case 0:
@@ -229,8 +270,13 @@ func (v *Messages) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeMessage)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *ChatPosting) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ChatParticipant = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeChatPosting, c.Name()) {
 		case 0:
@@ -252,8 +298,13 @@ func (v *ChatPostings) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeChatPosting)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *ChatSession) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeChatSession, c.Name()) {
 		case 0:
@@ -285,7 +336,8 @@ func (v *ChatSessions) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeChatSession)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *ActionSession) DecodeICI(e Element) {
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeActionSession, c.Name()) {
@@ -314,8 +366,13 @@ func (v *ActionSessions) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeActionSession)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *ActionItem) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.ObjectType = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typeActionItem, c.Name()) {
 		case 0:
@@ -349,8 +406,13 @@ func (v *ActionItems) DecodeICI(e Element) {
 	*v = appendDecoded(*v, e, typeActionItem)
 }
 
-// DecodeICI sets the members that e contains; unknown elements are ignored.
+// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken
+// for the first member.
 func (v *PresenceInfo) DecodeICI(e Element) {
+	if !e.First().Exists() {
+		v.UserID = e.Text()
+		return
+	}
 	for c := e.First(); c.Exists(); c = c.Next() {
 		switch e.member(typePresenceInfo, c.Name()) {
 		case 0:

@@ -49,6 +49,17 @@ func (e Element) Text() string {
 	return n.text
 }
 
+// plain is the text of an element where one text is expected. Somebody who sends a code with its description gets the
+// code; anything else with child elements gives its inner XML.
+func (e Element) plain() string {
+	if c := e.First(); c.Exists() {
+		if id := e.Child(e.d.p.members[memberTextElement].name); id.Exists() {
+			return id.Text()
+		}
+	}
+	return e.Text()
+}
+
 // Bool reads true, false, 1, 0, X (ABAP) and empty (false). Absent, nil and anything else give def.
 func (e Element) Bool(def bool) bool {
 	if e.Nil() {
@@ -106,7 +117,7 @@ func (e Element) Child(name string) Element {
 }
 
 // AppendTexts appends the rows of an array of strings: one per child element whatever its name, or the text itself when
-// the element has no children and is not empty.
+// the element has no children and is not empty. A row that is a code with its description gives the code.
 func (e Element) AppendTexts(dst []string) []string {
 	if e.Nil() {
 		return dst
@@ -120,7 +131,7 @@ func (e Element) AppendTexts(dst []string) []string {
 	}
 	dst = slices.Grow(dst, e.count())
 	for ; c.Exists(); c = c.Next() {
-		dst = append(dst, c.Text())
+		dst = append(dst, c.plain())
 	}
 	return dst
 }

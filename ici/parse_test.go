@@ -279,6 +279,33 @@ func TestListOfStructs(t *testing.T) {
 	}
 }
 
+// Parameter types are mostly assumed: a code may come with its description where one text is expected, and one text where
+// a code with its description is.
+func TestTextForStructAndBack(t *testing.T) {
+	parse := func(op, params string) *ici.Request {
+		t.Helper()
+		r, err := ici.Default().ParseRequest(call("", op, params), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := parse("setCurrentWorkmode", `<workmodeId><id>1001</id><description>Pause</description></workmodeId>`)
+	if got := r.Text(ici.ParamWorkmodeID); got != "1001" {
+		t.Errorf("got %q", got)
+	}
+	r = parse("setCurrentQueues", `<queueIds><item><id>q1</id><channel>TELEPHONY</channel></item><item>q2</item></queueIds>`)
+	if d := cmp.Diff([]string{"q1", "q2"}, r.List(ici.ParamQueueIDs)); d != "" {
+		t.Error(d)
+	}
+	r = parse("route", `<scenarioId>COMPLAINT</scenarioId>`)
+	var s ici.TextElement
+	s.DecodeICI(r.Element(ici.ParamScenarioID))
+	if d := cmp.Diff(ici.TextElement{ID: "COMPLAINT"}, s); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestOwnLimits(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -47,8 +47,9 @@ func (r *Request) Element(p Param) Element {
 // Has reports whether a parameter is there and not nil.
 func (r *Request) Has(p Param) bool { return !r.Element(p).Nil() }
 
-// Text gives a parameter as text, "" when it is absent or nil.
-func (r *Request) Text(p Param) string { return r.Element(p).Text() }
+// Text gives a parameter as text, "" when it is absent or nil. A parameter that comes as a code with its description
+// gives the code; one with other child elements gives its inner XML.
+func (r *Request) Text(p Param) string { return r.Element(p).plain() }
 
 // Bool gives a parameter as boolean: true, false, 1, 0, X and empty (false). def when it is absent, nil or something else.
 func (r *Request) Bool(p Param, def bool) bool { return r.Element(p).Bool(def) }

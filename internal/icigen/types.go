@@ -127,7 +127,10 @@ func (g *gen) zero(t *iciprofile.Type) string {
 func decoders(g *gen) {
 	for _, t := range g.f.Structs() {
 		n := t.Name
-		g.p("// DecodeICI sets the members that e contains; unknown elements are ignored.\nfunc (v *%s) DecodeICI(e Element) {", n)
+		g.p("// DecodeICI sets the members that e contains; unknown elements are ignored. A bare text is taken\n// for the first member.\nfunc (v *%s) DecodeICI(e Element) {", n)
+		if m := t.Members[0]; g.f.IsText(m.Type) {
+			g.p("\tif !e.First().Exists() {\n\t\tv.%s = e.Text()\n\t\treturn\n\t}", goName(m.Name))
+		}
 		g.p("\tfor c := e.First(); c.Exists(); c = c.Next() {\n\t\tswitch e.member(type%s, c.Name()) {", n)
 		for i, m := range t.Members {
 			f := "v." + goName(m.Name)

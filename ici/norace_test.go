@@ -1,0 +1,5 @@
+//go:build !race
+
+package ici_test
+
+const raceDetector = false
