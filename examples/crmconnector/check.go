@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/ds104"
 )
@@ -54,17 +58,15 @@ func check(ctx context.Context, f *file, s *settings, out io.Writer) int {
 		r.warn("configuration", "%s", w)
 	}
 	checkCertificates(r, s)
-	checkListener(ctx, r, s)
-	checkStore(ctx, r, f.Store.File, s)
+	running := checkListener(ctx, r, s)
+	checkStore(ctx, r, f.Store.File, s, running)
 	checkLanguages(r, f.Languages.Directory)
 	for i := range s.crm.Links {
-		o := &s.crm.Links[i].Session
-		checkCTI(ctx, r, fmt.Sprintf("link %s side A", s.crm.Links[i].Name), o, o.A)
-		checkCTI(ctx, r, fmt.Sprintf("link %s side B", s.crm.Links[i].Name), o, o.B)
+		checkLink(ctx, r, &s.crm.Links[i])
 	}
 	for _, system := range f.Systems {
 		for _, host := range system.EventHosts {
-			checkHost(ctx, r, fmt.Sprintf("SAP %s event host", system.Name), host)
+			checkHost(ctx, r, strings.TrimSpace("event host of SAP "+system.Name), host)
 		}
 	}
 	switch {
@@ -96,25 +98,71 @@ func checkCertificates(r *report, s *settings) {
 	}
 }
 
-func checkListener(ctx context.Context, r *report, s *settings) {
+// checkListener reports whether the connector runs already.
+func checkListener(ctx context.Context, r *report, s *settings) bool {
+	what := "listen " + s.crm.Listen
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.crm.Listen)
-	if err != nil {
-		r.fail("listen "+s.crm.Listen, "%v (does the connector run already?)", err)
-		return
+	if err == nil {
+		ln.Close()
+		r.ok(what, "address is free")
+		return false
 	}
-	ln.Close()
-	r.ok("listen "+s.crm.Listen, "address is free")
+	if state := runningState(ctx, s); state != "" {
+		r.ok(what, "a connector runs here, it is %s", state)
+		return true
+	}
+	r.fail(what, "%v", err)
+	return false
+}
+
+// runningState asks the health page of a connector at our own address; empty when
+// there is none.
+func runningState(ctx context.Context, s *settings) string {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	host, port, err := net.SplitHostPort(s.crm.Listen)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	scheme := "http"
+	// The certificate is ours and was looked at already; its name need not be localhost.
+	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	if s.crm.TLS != nil {
+		scheme = "https"
+		tr.TLSClientConfig.Certificates = s.crm.TLS.Certificates
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/health", nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	var h struct{ Phase, State, Condition string }
+	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&h) != nil || h.Phase == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, %s and %s", h.Phase, h.State, h.Condition)
 }
 
 // checkKey is written to the store and removed again.
 const checkKey = "check/crmconnector"
 
-func checkStore(ctx context.Context, r *report, name string, s *settings) {
+func checkStore(ctx context.Context, r *report, name string, s *settings, running bool) {
 	if name == "" {
 		r.warn("store", "in memory: a restart forgets who is logged on; set store.file")
 		return
 	}
-	if err := s.openStore(name); err != nil {
+	switch err := s.openStore(name); {
+	case running && errors.Is(err, ds104.ErrLocked):
+		r.ok("store", "in use by the connector that runs")
+		return
+	case err != nil:
 		r.fail("store", "%v", err)
 		return
 	}
@@ -159,33 +207,53 @@ func checkLanguages(r *report, dir string) {
 	r.ok("languages", "%s", strings.Join(names, " "))
 }
 
-// checkCTI opens a session on one side, as the connector would, and closes it.
-func checkCTI(ctx context.Context, r *report, what string, o *cti.SessionOptions, e cti.Endpoint) {
-	if e.Addr == "" {
-		r.warn(what, "not configured: nothing takes over when the other side fails")
-		return
+// checkLink opens a session on each side, as the connector would, and closes it.
+// Of a pair only one side serves at a time: the other one says that it is offline.
+func checkLink(ctx context.Context, r *report, l *connects.CRMLink) {
+	sides := []cti.Endpoint{l.Session.A, l.Session.B}
+	var texts [2]string
+	var errs [2]error
+	for i, e := range sides {
+		if e.Addr != "" {
+			texts[i], errs[i] = tryCTI(ctx, &l.Session, e)
+		}
 	}
+	for i, e := range sides {
+		what := fmt.Sprintf("link %s side %c", l.Name, 'A'+i)
+		standby := (errors.Is(errs[i], cti.StatusCodeCTIServerOffline) || errors.Is(errs[i], cti.StatusCodeServerNotMaster)) &&
+			sides[1-i].Addr != "" && errs[1-i] == nil
+		switch {
+		case e.Addr == "":
+			r.warn(what, "not configured: nothing takes over when the other side fails")
+		case standby:
+			r.ok(what, "%s: stands by, the other side serves", e.Addr)
+		case errs[i] != nil:
+			r.fail(what, "%v", errs[i])
+		default:
+			r.ok(what, "%s: %s", e.Addr, texts[i])
+		}
+	}
+}
+
+func tryCTI(ctx context.Context, o *cti.SessionOptions, e cti.Endpoint) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", e.Addr)
 	if err != nil {
-		r.fail(what, "no TCP connection: %v", err)
-		return
+		return "", fmt.Errorf("no TCP connection: %w", err)
 	}
 	conn.Close()
 	c, err := cti.Dial(ctx, e.Addr, &cti.Options{
 		Versions: o.Versions, ClientID: o.ClientID, Password: o.Password, TLS: e.TLS, Charset: o.Charset, OpenTimeout: checkTimeout,
 	})
 	if err != nil {
-		r.fail(what, "TCP works, but no session: %v", err)
-		return
+		return "", fmt.Errorf("TCP works, but no session: %w", err)
 	}
-	v := c.Version()
+	text := fmt.Sprintf("session opened with protocol version %d", c.Version())
 	if err := c.Close(); err != nil {
-		r.warn(what, "session opened with version %d, but not closed: %v", v, err)
-		return
+		text += fmt.Sprintf(", not closed cleanly: %v", err)
 	}
-	r.ok(what, "%s: session opened with protocol version %d", e.Addr, v)
+	return text, nil
 }
 
 // checkHost resolves an entry of the allow-list; with a port it also connects.

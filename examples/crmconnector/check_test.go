@@ -44,9 +44,16 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-func ctiServer(t *testing.T) string {
+// standby is the side of a pair that does not serve.
+type standby struct{ openOnly }
+
+func (standby) ServeOpen(context.Context, *cti.ServerConn, *cti.OpenReq) (*cti.OpenConf, error) {
+	return nil, &cti.StatusError{Status: cti.StatusCodeCTIServerOffline}
+}
+
+func ctiServer(t *testing.T, h cti.ServerHandler) string {
 	t.Helper()
-	s, err := cti.NewServer(&cti.ServerOptions{Handler: openOnly{}})
+	s, err := cti.NewServer(&cti.ServerOptions{Handler: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,13 +154,13 @@ side_b = %q
 [[link.peripheral]]
 id = 5000
 `, pemFile(t, time.Now().Add(90*24*time.Hour)), filepath.Join(dir, "store.db"), filepath.Join(dir, "languages"),
-		listen(t).Addr().String(), ctiServer(t), ctiServer(t)))
+		listen(t).Addr().String(), ctiServer(t, openOnly{}), ctiServer(t, standby{})))
 	if code != exitOK || !strings.Contains(out, "everything is fine") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	wantAll(t, out, "ok configuration", "ok certificate of listen ... valid until", "ok listen 127.0.0.1:0", "ok store ... can be written",
-		"ok languages ... EN.lfg", "ok link pg1 side A ... session opened with protocol version 25", "ok link pg1 side B",
-		"ok SAP event host ... TCP connection works")
+		"ok languages ... EN.lfg", "ok link pg1 side A ... session opened with protocol version 25", "ok link pg1 side B ... stands by",
+		"ok event host of SAP ... TCP connection works")
 	if strings.Contains(out, "FAIL") || strings.Contains(out, "warn") {
 		t.Errorf("complaints in\n%s", out)
 	}
@@ -201,8 +208,25 @@ id = 5000
 	}
 	wantAll(t, out, "FAIL certificate of listen ... expired", "FAIL listen 127.0.0.1", "FAIL store ... in use", "FAIL languages ... none",
 		"FAIL link pg1 side A ... no TCP connection", "FAIL link pg1 side B ... TCP works, but no session",
-		"FAIL SAP event host no-such-host.invalid", "FAIL SAP event host no TCP connection",
+		"FAIL event host of SAP no-such-host.invalid", "FAIL event host of SAP no TCP connection",
 		"warn configuration 2 connectors without a shared store", "warn configuration ... no authentication")
+}
+
+func TestCheckOfAPairThatIsOffline(t *testing.T) {
+	code, out := runCheck(t, fmt.Sprintf(`
+[listen]
+address = "127.0.0.1:0"
+[[link]]
+name = "pg1"
+side_a = %q
+side_b = %q
+[[link.peripheral]]
+id = 5000
+`, ctiServer(t, standby{}), ctiServer(t, standby{})))
+	if code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "FAIL link pg1 side A ... E_CTI_CTI_SERVER_OFFLINE", "FAIL link pg1 side B ... E_CTI_CTI_SERVER_OFFLINE")
 }
 
 func TestBadConfigurationsExitWith2(t *testing.T) {

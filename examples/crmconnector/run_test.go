@@ -52,7 +52,7 @@ func TestRunServesUntilInterrupted(t *testing.T) {
 [log]
 level = "debug"
 [listen]
-address = "127.0.0.1:0"
+address = %q
 [store]
 file = %q
 [[link]]
@@ -60,7 +60,7 @@ name = "pg1"
 side_a = %q
 [[link.peripheral]]
 id = 5000
-`, filepath.Join(t.TempDir(), "store.db"), closedPort(t)))
+`, closedPort(t), filepath.Join(t.TempDir(), "store.db"), closedPort(t)))
 	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
 	defer interrupt()
 	log := &logWaiter{addr: make(chan string, 1), reloaded: make(chan struct{}, 1)}
@@ -113,6 +113,12 @@ id = 5000
 	if _, body := get("/metrics"); !strings.Contains(string(body), `connects_cti_up{component="crm",link="pg1"} 0`) {
 		t.Errorf("metrics %s", body)
 	}
+	var out strings.Builder // a check beside the running connector
+	if code := run(ctx, []string{"-config", name, "-check"}, &out, io.Discard); code != exitFailed {
+		t.Errorf("check: exit code %d", code)
+	}
+	wantAll(t, out.String(), "ok listen ... a connector runs here, it is running, INACTIVE and degraded",
+		"ok store ... in use by the connector that runs", "FAIL link pg1 side A ... no TCP connection")
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
