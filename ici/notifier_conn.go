@@ -331,6 +331,10 @@ type answer struct {
 // postRequest tells the parser of answers what was asked.
 var postRequest = &http.Request{Method: http.MethodPost}
 
+// staleLimit is how fast a connection that was closed while it was idle shows that: the answer to
+// the first bytes is a reset, so one round trip with a good margin.
+const staleLimit = time.Second
+
 // exchange sends one finished request and judges the answer. An idle connection that turns out to
 // be closed by the far end, without a byte of an answer, is replaced once without counting as a
 // failure.
@@ -346,7 +350,7 @@ func (p *eventPool) exchange(h *eventHost, request []byte, d *Delivery) (verdict
 	if c := p.take(h); c != nil {
 		v, a, err := p.roundTrip(h, c, request, deadline, d)
 		var nerr net.Error
-		if err == nil || c.read > 0 || (errors.As(err, &nerr) && nerr.Timeout()) || p.ctx.Err() != nil {
+		if err == nil || c.read > 0 || (errors.As(err, &nerr) && nerr.Timeout()) || time.Since(d.Started) > staleLimit || p.ctx.Err() != nil {
 			p.reused.Add(1)
 			return v, a, err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/connects-go/connects/ici"
 )
@@ -76,19 +77,19 @@ func (x *Session) press(button ici.Code, items ...string) error {
 		}
 		return &ToolbarError{User: x.User, Button: want, Offered: ids(x.state.User.CapabilityList)}
 	}
-	offered := ""
+	var offered []string
 	for _, id := range items {
 		list, known := x.capabilities(id)
 		switch {
 		case has(list):
 			return nil
 		case known:
-			offered += ids(list) + " "
+			offered = append(offered, ids(list))
 		default:
-			offered += "(unknown item) "
+			offered = append(offered, "(unknown item)")
 		}
 	}
-	return &ToolbarError{User: x.User, Item: items[0], Button: want, Offered: offered}
+	return &ToolbarError{User: x.User, Item: items[0], Button: want, Offered: strings.Join(offered, ", ")}
 }
 
 // SetWorkmode sets one of the fixed work modes.
