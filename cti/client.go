@@ -50,7 +50,8 @@ type Client struct {
 	early      []queued
 	maintained bool           // of the reader
 	work       sync.WaitGroup // reader, writer, timers
-	handling   chan struct{}  // closed when the handler gets nothing more; nil = no goroutine
+	handled    atomic.Bool    // the goroutine of the handler was started
+	handling   chan struct{}  // closed when the handler gets nothing more
 }
 
 // Dial connects to a CTI server and opens a session. With several Options.Versions it tries one
@@ -150,6 +151,7 @@ func newClient(conn net.Conn, o *Options, v Version, n *counters) *Client {
 		closeConf: make(chan struct{}),
 		done:      make(chan struct{}),
 		maintain:  make(chan struct{}),
+		handling:  make(chan struct{}),
 		queue:     newEventQueue(o.QueueLimit, o.QueueBytes, &n.queueMax),
 	}
 	if a := conn.RemoteAddr(); a != nil {
@@ -247,7 +249,7 @@ func (c *Client) openRequest() *OpenReq {
 
 // startHandler starts the goroutine that calls the handler.
 func (c *Client) startHandler() {
-	c.handling = make(chan struct{})
+	c.handled.Store(true)
 	h := c.o.Handler
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := make(chan struct{})
@@ -396,7 +398,7 @@ func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.o.CloseTimeout)
 	defer cancel()
 	c.shutdown(ctx)
-	if c.handling == nil {
+	if !c.handled.Load() {
 		return nil
 	}
 	t := time.NewTimer(c.o.CloseTimeout)
@@ -436,12 +438,21 @@ func (c *Client) fail(err error) {
 		c.err = err
 		close(c.done)
 		down := c.downError()
-		c.out.fail(down)
-		c.conn.Close()
 		interrupted := fmt.Errorf("%w: %w", ErrInterrupted, err)
 		c.calls.fail(interrupted, down)
 		c.config.fail(interrupted, down)
+		c.out.fail(down)
+		abort(c.conn)
 	})
+}
+
+// abort closes a connection without saying goodbye: closing a TLS connection properly takes up to
+// 5 s when the peer does not read.
+func abort(conn net.Conn) {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	conn.Close()
 }
 
 func (c *Client) downError() error { return fmt.Errorf("%w: %w", ErrDown, c.err) }

@@ -1,9 +1,12 @@
 package cti_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -491,5 +494,57 @@ func TestCloseDoesNotWaitForAStuckHandlerForEver(t *testing.T) {
 		}
 		close(block)
 		<-s.Done()
+	})
+}
+
+func TestSessionThatIsThrownOutComesBackSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New()
+		a := newPeer(t, n, "a:1")
+		var lost []time.Time
+		a.serveAll(func(c *peerConn) {
+			out := time.AfterFunc(time.Minute, func() {
+				lost = append(lost, time.Now())
+				c.Write(frame(failureEvent, uint32(11))) // E_CTI_NEW_SESSION_OPENED
+			})
+			defer out.Stop()
+			c.serve(nil)
+		})
+		startSession(t, n, func(o *cti.SessionOptions) { o.B = cti.Endpoint{} })
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		d := n.Dials()
+		for i := 3; i < len(d); i++ {
+			if pause := d[i].At.Sub(lost[i-1]); pause < 100*time.Millisecond || pause > 10*time.Second {
+				t.Errorf("attempt %d came %v after the loss", i, pause)
+			}
+		}
+		if len(d) < 10 {
+			t.Errorf("%d connections", len(d))
+		}
+	})
+}
+
+func TestOutageIsLoggedOncePerSideAndReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New()
+		var log bytes.Buffer
+		s := startSession(t, n, func(o *cti.SessionOptions) {
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		time.Sleep(time.Hour)
+		a := newPeer(t, n, "a:1")
+		a.serveAll(func(c *peerConn) { c.serve(nil) })
+		if err := s.WaitUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		text := log.String()
+		if got := strings.Count(text, "no session"); got != 2 {
+			t.Errorf("%d warnings in an hour:\n%s", got, text)
+		}
+		if strings.Count(text, "session open") != 1 || strings.Contains(text, "secret") {
+			t.Errorf("log:\n%s", text)
+		}
 	})
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/connects-go/connects/internal/backoff"
 )
 
 // Session keeps one session to a CTI server open: to side A, else to side B, alternating without
@@ -39,52 +37,6 @@ type Session struct {
 	changed    chan struct{} // closed with the next change of state
 	generation uint64
 	versions   map[Side]Version // what the side took last
-}
-
-// SessionPhase is what a [Session] is doing.
-type SessionPhase int
-
-// Phases of a [Session].
-const (
-	PhaseNew        SessionPhase = iota // not started
-	PhaseConnecting                     // no session; attempts or pauses
-	PhaseResyncing                      // open, the Resync function is at work or about to be
-	PhaseUp                             // open and resynchronised
-	PhaseClosed                         // after Close
-)
-
-// String returns new, connecting, resyncing, up or closed.
-func (p SessionPhase) String() string {
-	names := [...]string{"new", "connecting", "resyncing", "up", "closed"}
-	if p < 0 || int(p) >= len(names) {
-		return fmt.Sprintf("SessionPhase(%d)", int(p))
-	}
-	return names[p]
-}
-
-// SessionState is a snapshot of a [Session].
-type SessionState struct {
-	Phase      SessionPhase
-	Since      time.Time // of the phase
-	Side       Side      // connected to, else tried last
-	Addr       string    // of that side
-	Generation uint64    // of the last connection
-	Version    Version   // of the open session, else 0
-	Open       *OpenConf // of the open session, else nil
-	// LastError is why the last attempt failed or the last connection was lost; kept while up.
-	LastError error
-	Sides     [2]SideState // A, B
-}
-
-// SideState is what a [Session] knows about one side.
-type SideState struct {
-	Side      Side
-	Addr      string    // empty = not configured
-	Connected bool      // the session is open on this side
-	Attempts  uint64    // connections tried
-	Failures  uint64    // attempts that failed, and sessions lost
-	LastTry   time.Time // zero = never
-	LastError error
 }
 
 // NewSession checks the options and returns a session that is not started. It does no I/O. The
@@ -269,12 +221,12 @@ func (s *Session) connect(opened chan<- *Client) {
 		}
 		if err != nil {
 			order.failed()
-			s.log.Warn("no session", "side", side.String(), "addr", s.endpoint(side).Addr, "err", err.Error())
+			s.logFailure(side, err)
 			s.setState(func(st *SessionState) { s.sideFailed(st, side, err) })
 			continue
 		}
 		s.count.connects.Add(1)
-		s.log.Info("session open", "side", side.String(), "addr", c.addr, "version", int(c.version), "generation", c.generation)
+		s.logOpen(c)
 		s.setState(func(st *SessionState) {
 			st.Phase, st.Side, st.Addr, st.Generation = PhaseResyncing, side, c.addr, c.generation
 			st.Version, st.Open = c.version, c.openReply
@@ -302,7 +254,28 @@ func (s *Session) connect(opened chan<- *Client) {
 			return
 		}
 		s.log.Warn("session lost", "side", side.String(), "addr", c.addr, "generation", c.generation, "after", life, "err", c.err.Error())
-		order.lost(life, c.graceful(), errors.Is(c.err, errResync))
+		// Coming back at once would throw out whoever took our place.
+		unwelcome := errors.Is(c.err, errResync) || errors.Is(c.err, StatusCodeNewSessionOpened)
+		order.lost(life, c.graceful(), unwelcome)
+	}
+}
+
+// logFailure warns once per side and reason: an outage may last for hours.
+func (s *Session) logFailure(side Side, err error) {
+	level := slog.LevelWarn
+	if last := s.State().Sides[side-SideA].LastError; last != nil && last.Error() == err.Error() {
+		level = slog.LevelDebug
+	}
+	s.log.Log(s.ctx, level, "no session", "side", side.String(), "addr", s.endpoint(side).Addr, "err", err.Error())
+}
+
+func (s *Session) logOpen(c *Client) {
+	s.log.Info("session open", "side", c.side.String(), "addr", c.addr, "version", int(c.version), "generation", c.generation)
+	if missing := c.o.Services &^ c.openReply.ServicesGranted; missing != 0 {
+		s.log.Warn("services not granted", "side", c.side.String(), "services", missing.String())
+	}
+	if c.openReply.PGStatus != 0 {
+		s.log.Warn("peripheral gateway is not whole", "side", c.side.String(), "pg_status", c.openReply.PGStatus.String())
 	}
 }
 
@@ -443,67 +416,4 @@ func (s *Session) resync(c *Client, up *SessionUp) bool {
 	})
 	s.handle(&Resynced{Side: c.side, Generation: c.generation, Stats: stats})
 	return true
-}
-
-// sideOrder decides which side comes next and how long to wait before.
-//
-// Without a loss: A, B, pause, A, B, pause, ... A loss starts again at A without a pause, an
-// announced shut-down at the other side. Connections that die young count like failed attempts
-// from the second one on: a side that accepts and drops must not keep the other from its turn.
-type sideOrder struct {
-	sides  []Side
-	at     int // index of the next side
-	tries  int // attempts that failed in a row
-	young  int // losses in a row of connections that died young
-	stable time.Duration
-	wait   bool // before the next attempt
-	pause  backoff.Backoff
-}
-
-func newSideOrder(o *SessionOptions) *sideOrder {
-	s := &sideOrder{stable: o.StableAfter, pause: backoff.Backoff{Max: o.MaxBackoff}}
-	if o.A.Addr != "" {
-		s.sides = append(s.sides, SideA)
-	}
-	if o.B.Addr != "" {
-		s.sides = append(s.sides, SideB)
-	}
-	return s
-}
-
-// next returns the side of the next attempt and the pause before it.
-func (s *sideOrder) next() (Side, time.Duration) {
-	var d time.Duration
-	if s.wait {
-		d = s.pause.Next()
-		s.wait = false
-	}
-	return s.sides[s.at], d
-}
-
-func (s *sideOrder) advance() { s.at = (s.at + 1) % len(s.sides) }
-
-// failed says that the attempt failed. There is a pause after each round.
-func (s *sideOrder) failed() {
-	s.advance()
-	s.tries++
-	s.wait = s.tries%len(s.sides) == 0
-}
-
-// lost says that the session was open for a time and is lost.
-func (s *sideOrder) lost(life time.Duration, graceful, resyncFailed bool) {
-	s.tries = 0
-	if life >= s.stable && !resyncFailed {
-		s.young = 0
-		s.pause.Reset()
-	} else {
-		s.young++
-	}
-	switch {
-	case graceful || s.young > 1:
-		s.advance()
-	default:
-		s.at = 0
-	}
-	s.wait = s.young > 1
 }
