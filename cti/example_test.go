@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net"
 
 	"golang.org/x/text/encoding/charmap"
@@ -18,7 +17,7 @@ func simulate() (pg *ctitest.PG, a, b string) {
 	pg = ctitest.New(ctitest.DefaultConfig(2))
 	for _, side := range []ctitest.SideID{ctitest.A, ctitest.B} {
 		if err := pg.Side(side).Start(); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 	return pg, pg.Side(ctitest.A).Addr(), pg.Side(ctitest.B).Addr()
@@ -39,14 +38,17 @@ func Example() {
 		ClientID: "example", Charset: charmap.Windows1252, Handler: &mux,
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := s.Start(); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer s.Close()
 	if err := s.WaitUp(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	_, err = s.SetAgentState(ctx, &cti.SetAgentStateReq{
@@ -54,7 +56,8 @@ func Example() {
 		AgentID: "1001", AgentInstrument: "2001", AgentPassword: "pw1001",
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	e := <-seen
 	fmt.Println(e.AgentID, e.AgentState)
@@ -68,7 +71,8 @@ func ExampleControlError() {
 	ctx := context.Background()
 	c, err := cti.Dial(ctx, a, &cti.Options{ClientID: "example"})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 	_, err = c.SetAgentState(ctx, &cti.SetAgentStateReq{
@@ -104,10 +108,12 @@ func ExampleSession() {
 		}),
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := s.Start(); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(<-boundary)
 	fmt.Println(<-boundary)
@@ -131,7 +137,8 @@ func ExampleWindow() {
 	ctx := context.Background()
 	c, err := cti.Dial(ctx, a, &cti.Options{ClientID: "example"})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 
@@ -168,18 +175,21 @@ func (exampleDesk) ServeRequest(_ context.Context, _ *cti.ServerConn, r cti.Requ
 func ExampleServer() {
 	srv, err := cti.NewServer(&cti.ServerOptions{Handler: exampleDesk{}})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	go srv.Serve(ln)
 	defer srv.Close()
 
 	c, err := cti.Dial(context.Background(), ln.Addr().String(), nil)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 	_, err = c.AnswerCall(context.Background(), &cti.AnswerCallReq{ConnectionCallID: 7})
