@@ -28,10 +28,10 @@ type conn struct {
 	size   int
 	ending bool // nothing more may be queued
 	wake   chan struct{}
+	timer  *time.Timer // until OPEN_REQ
 
 	refused bool     // on the owner: OPEN_REQ was refused
 	s       *session // on the owner
-	timer   *time.Timer
 }
 
 type connState struct {
@@ -64,12 +64,7 @@ func (c *conn) cut() {
 func (c *conn) read() {
 	defer c.side.wg.Done()
 	pg := c.side.pg
-	open := time.AfterFunc(pg.cfg.OpenTimeout, func() {
-		if c.state.Load() == nil {
-			c.cut()
-		}
-	})
-	defer open.Stop()
+	defer c.limitOpening().Stop()
 	fr := cti.NewFrameReader(c.nc, cti.MaxVersion)
 	var err error
 	for {
@@ -96,6 +91,25 @@ func (c *conn) read() {
 	pg.log.Debug("connection ended", slog.String("side", c.side.id.String()), slog.Uint64("conn", c.id), slog.String("err", err2str(err)))
 	pg.act(func() { pg.m.connClosed(c) })
 	c.side.remove(c)
+}
+
+// limitOpening cuts the connection when no session is open in time. A stalled side does not look
+// at its clock.
+func (c *conn) limitOpening() *time.Timer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(c.side.pg.cfg.OpenTimeout, func() {
+		switch {
+		case c.state.Load() != nil:
+		case c.side.stalled():
+			c.mu.Lock()
+			c.timer.Reset(c.side.pg.cfg.OpenTimeout)
+			c.mu.Unlock()
+		default:
+			c.cut()
+		}
+	})
+	return c.timer
 }
 
 func err2str(err error) string {

@@ -192,7 +192,7 @@ func TestRegisteredVariables(t *testing.T) {
 		c.request(&cti.RegisterVariablesReq{CallVariableMask: cti.CallVariableMask10,
 			NamedArrays: []cti.NamedArray{{Index: 1, Name: "user.test"}}}, "REGISTER_VARIABLES_CONF")
 		c.ready("1001", "2001")
-		w.pg.CustomerCall(t.Context(), ctitest.CallSpec{To: "5001", Variables: map[string]string{"CV01": "eins", "CV10": "zehn"},
+		w.pg.CustomerCall(w.t.Context(), ctitest.CallSpec{To: "5001", Variables: map[string]string{"CV01": "eins", "CV10": "zehn"},
 			ECC: map[string]string{"user.ced": "42"}, ECCArrays: map[string][]string{"user.test": {"a", "b"}}})
 		diff(t, `BEGIN_CALL #1/2001 type=2 CV10=zehn user.test[1]=b`, only(c.take(), cti.TypeBeginCallEvent))
 		// Nothing registered means everything again.
@@ -208,7 +208,7 @@ func TestTextInAWindowsCodePage(t *testing.T) {
 	play(t, cfg, func(w *world) {
 		c := w.bridge(24)
 		c.ready("1001", "2001")
-		w.pg.CustomerCall(t.Context(), ctitest.CallSpec{To: "5001", Variables: map[string]string{"CV01": "Zoë"}})
+		w.pg.CustomerCall(w.t.Context(), ctitest.CallSpec{To: "5001", Variables: map[string]string{"CV01": "Zoë"}})
 		begin := only(c.take(), cti.TypeBeginCallEvent)[0].(*cti.BeginCallEvent)
 		if begin.CallVariable1 != "Zo\xeb" {
 			t.Errorf("on the wire: %q", begin.CallVariable1)

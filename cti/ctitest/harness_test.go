@@ -3,7 +3,6 @@ package ctitest_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -485,4 +484,4 @@ func (w *world) wait(d time.Duration) {
 	synctest.Wait()
 }
 
-var _ = io.EOF
+func newNet() *testnet.Net { return testnet.New() }

@@ -536,7 +536,7 @@ func TestRoutedCallThatDoesNotArrive(t *testing.T) {
 			AGENT_STATE 1001 AVAILABLE`, `
 			AGENT_PRE_CALL_ABORT at=2001 key=2
 			AGENT_STATE 1001 NOT_READY reason=50010`} {
-			if _, err := w.pg.CustomerCall(t.Context(), ctitest.CallSpec{From: customer, To: "5001", NeverArrives: true}); err != nil {
+			if _, err := w.pg.CustomerCall(w.t.Context(), ctitest.CallSpec{From: customer, To: "5001", NeverArrives: true}); err != nil {
 				t.Fatal(i, err)
 			}
 			c.take()

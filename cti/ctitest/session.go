@@ -83,6 +83,9 @@ func (s *session) watchIdle() {
 		if s.closed {
 			return
 		}
+		if s.conn.side.stalled() {
+			s.touch()
+		}
 		if time.Until(s.idleDue) > 0 {
 			s.watchIdle()
 			return

@@ -40,7 +40,7 @@ func TestOpenByteForByte(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			play(t, nil, func(w *world) {
-				nc, err := w.net.DialContext(t.Context(), "tcp", addrs[ctitest.A])
+				nc, err := w.net.DialContext(w.t.Context(), "tcp", addrs[ctitest.A])
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -229,6 +229,12 @@ func (s *Side) Stall(on bool) {
 	}
 }
 
+func (s *Side) stalled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stall
+}
+
 // Running says whether the side has a listener.
 func (s *Side) Running() bool {
 	s.mu.Lock()
