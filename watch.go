@@ -139,9 +139,9 @@ func (n *Node) log(changes []Change) {
 		switch {
 		case c.Component == "" && !c.Phase.Final():
 			write = n.opts.Logger.Debug
-		case c.Phase == PhaseFailed || c.Condition == ConditionFailing:
+		case c.Phase == PhaseFailed || c.Phase <= PhaseRunning && c.Condition == ConditionFailing:
 			write = n.opts.Logger.Error
-		case c.Condition == ConditionDegraded:
+		case c.Phase <= PhaseRunning && c.Condition == ConditionDegraded:
 			write = n.opts.Logger.Warn
 		}
 		attrs := []any{

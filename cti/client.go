@@ -160,7 +160,7 @@ func newClient(conn net.Conn, o *Options, v Version, n *counters) *Client {
 	c.Requests = NewRequests(c)
 	c.calls.max = o.MaxPending
 	c.out = newOutbox(conn, v, newTextMap(o.Charset), o.WriteLimit, o.WriteTimeout, n)
-	c.log = o.Logger.With("component", "cti", "peer", c.addr)
+	c.log = o.Logger.With("peer", c.addr)
 	return c
 }
 

@@ -149,7 +149,7 @@ func NewServer(o *ServerOptions) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		o: c, log: c.Logger.With("component", "cti"),
+		o: c, log: c.Logger,
 		listeners: map[net.Listener]struct{}{}, conns: map[*ServerConn]struct{}{},
 	}, nil
 }

@@ -48,7 +48,7 @@ func NewSession(o *SessionOptions) (*Session, error) {
 	}
 	s := &Session{
 		o:        c,
-		log:      c.Logger.With("component", "cti"),
+		log:      c.Logger,
 		closing:  make(chan struct{}),
 		done:     make(chan struct{}),
 		changed:  make(chan struct{}),

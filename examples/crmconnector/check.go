@@ -22,6 +22,9 @@ import (
 // checkTimeout bounds one look at a neighbour.
 const checkTimeout = 10 * time.Second
 
+// healthTimeout bounds the question whether a connector runs here already.
+const healthTimeout = 2 * time.Second
+
 // soon is when the end of a certificate is worth a warning.
 const soon = 30 * 24 * time.Hour
 
@@ -118,7 +121,7 @@ func checkListener(ctx context.Context, r *report, s *settings) bool {
 // runningState asks the health page of a connector at our own address; empty when
 // there is none.
 func runningState(ctx context.Context, s *settings) string {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	host, port, err := net.SplitHostPort(s.crm.Listen)
 	if err != nil {

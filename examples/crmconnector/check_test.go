@@ -201,7 +201,7 @@ side_a = %q
 side_b = %q
 [[link.peripheral]]
 id = 5000
-`, listen(t).Addr().String(), pemFile(t, time.Now().Add(-time.Hour)), store, filepath.Join(dir, "none"), closedPort(t),
+`, mute.Addr().String(), pemFile(t, time.Now().Add(-time.Hour)), store, filepath.Join(dir, "none"), closedPort(t),
 		closedPort(t), mute.Addr().String()))
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
