@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -336,5 +337,61 @@ func TestTaskID(t *testing.T) {
 	}
 	if _, ok := cti.ParseTaskID(b[:11]); ok {
 		t.Error("11 bytes are an id")
+	}
+}
+
+func TestRawKeepsItsBody(t *testing.T) {
+	t.Parallel()
+	m, err := cti.DecodeMessage(4095, []byte{1, 2}, cti.Version24)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.MapText(strings.ToUpper)
+	raw := m.(*cti.Raw)
+	if s := raw.String(); s != "MessageType(4095) Body=0x0102" || !strings.Contains(raw.LogValue().String(), "0x0102") {
+		t.Errorf("%s, %v", s, raw.LogValue())
+	}
+	if _, ok := m.(cti.Event); !ok {
+		t.Error("an unknown message is no event")
+	}
+	if b := encode(t, m, cti.Version24); !bytes.Equal(b, []byte{1, 2}) {
+		t.Errorf("%x", b)
+	}
+}
+
+// TestOpaqueRequestsCarryTheirInvokeIDFirst is the assumption that lets a session
+// use the ARM requests, whose layouts are not public.
+func TestOpaqueRequestsCarryTheirInvokeIDFirst(t *testing.T) {
+	t.Parallel()
+	m := &cti.MediaLoginReq{}
+	if m.Invoke() != 0 {
+		t.Errorf("%d", m.Invoke())
+	}
+	m.SetInvoke(0x01020304)
+	m.Body = append(m.Body, 9)
+	if got := encode(t, m, cti.Version24); !bytes.Equal(got, []byte{1, 2, 3, 4, 9}) || m.Invoke() != 0x01020304 {
+		t.Errorf("%x", got)
+	}
+}
+
+// TestCountsThatLieTakeLittleMemory decodes short messages whose counts are all
+// 65535: room is made for what the bytes can hold, not for what a count says.
+func TestCountsThatLieTakeLittleMemory(t *testing.T) {
+	for i := range cti.Messages() {
+		empty, err := cti.NewMessage(i.Type).AppendTo(nil, cti.Version25)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for tag := range 320 {
+			b := append(bytes.Repeat([]byte{0xff}, len(empty)), byte(tag>>8), byte(tag), 0, 4, 0, 0, 0, 0)
+			_, _ = cti.DecodeMessage(i.Type, b, cti.Version25)
+		}
+		runtime.ReadMemStats(&after)
+		// One count that is believed takes 65535 entries of 16 bytes or more.
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+			t.Errorf("%s: %d bytes for 320 short messages", i.Name, n)
+		}
 	}
 }
