@@ -195,9 +195,6 @@ func (c *call) dropParty(dev string) {
 
 func (it *item) situation(cfg *Config) situation {
 	in := situation{noConference: cfg.NoConference, controller: it.controller}
-	if it.status == statusFailed {
-		in.failedAlive = it.call != nil && !it.call.ended && !it.closing
-	}
 	if p := it.partner; p != nil && p.status.alive() {
 		in.consult, in.consulted = it.isConsult, !it.isConsult
 		in.partner, in.paired = p.status, true

@@ -81,9 +81,7 @@ type situation struct {
 	// living call of the agent when there is no pair.
 	partner status
 	// paired: the switch can join the item and the partner.
-	paired bool
-	// failedAlive: the call failed and the connection is still there to be cleared.
-	failedAlive  bool
+	paired       bool
 	noConference bool
 	// controller: the agent set up the conference and may add a party.
 	controller bool
@@ -142,10 +140,6 @@ func itemCaps(s status, in situation) capSet {
 		case statusDialing, statusRinging:
 			// The phone has one line to talk on: first drop the new call.
 			caps &^= capRetrieve
-		}
-	case statusFailed:
-		if in.failedAlive {
-			caps |= capDrop
 		}
 	}
 	if in.noConference {

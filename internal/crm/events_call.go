@@ -531,8 +531,13 @@ func (c *Connector) onFailed(e *cti.CallFailedEvent) {
 	}
 	for _, it := range cl.items {
 		if it.out && (it.status == statusDialing || it.status == statusRinging) {
-			it.note = c.textFor(it.ag, c.causeText(e.EventCause))
+			it.note = c.textFor(it.ag, firstOf(c.causeText(e.EventCause), textFailed))
+			c.unpair(it)
 			c.setStatus(it, statusFailed)
+			// For SAP the call is over; the phone must not stay in the busy tone.
+			if err := c.send(it.ag, c.clearReq(it), nil); err != nil {
+				c.log.Debug("crm: failed call not cleared", slog.String("err", err.Error()))
+			}
 		}
 	}
 }
