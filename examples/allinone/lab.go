@@ -59,15 +59,16 @@ func startLab(ctx context.Context, cfg labConfig) (_ *lab, err error) {
 	if !cfg.NoPG {
 		c := ctitest.DefaultConfig(cfg.Agents)
 		c.Observe, c.Logger = d.ObserveCTI, cfg.Logger.With("component", "pg")
+		c.Listen = func(side ctitest.SideID) (net.Listener, error) {
+			return net.Listen("tcp", []string{sideA, sideB}[side]) // again on the same port after a stop
+		}
 		l.pg = ctitest.New(c)
-		for side, addr := range map[ctitest.SideID]*string{ctitest.A: &sideA, ctitest.B: &sideB} {
-			ln, err := net.Listen("tcp", *addr)
-			if err != nil {
-				return nil, fmt.Errorf("CTI side %v: %w", side, err)
+		for side, addr := range []*string{&sideA, &sideB} { // the first that starts is the active one
+			id := ctitest.SideID(side)
+			if err := l.pg.Side(id).Start(); err != nil {
+				return nil, fmt.Errorf("CTI side %v: %w", id, err)
 			}
-			*addr = ln.Addr().String()
-			s := l.pg.Side(side)
-			go func() { _ = s.Serve(ln) }() // ends with Close or a stop of the side
+			*addr = l.pg.Side(id).Addr()
 		}
 	}
 	l.addrs["CTI A"], l.addrs["CTI B"] = sideA, sideB

@@ -76,6 +76,11 @@ func (d *Desk) simRoutes(mux *http.ServeMux) {
 			}
 		case "stall":
 			s.Stall(true)
+			// The sides of a real pair miss each other's heartbeat within a
+			// second, and the other one becomes active.
+			if active, ok := d.parts.PG.Active(); ok && active == side && d.parts.PG.Side(side.Other()).Running() {
+				err = d.parts.PG.Switch()
+			}
 		default:
 			fail(w, http.StatusNotFound, "act "+strconv.Quote(r.PathValue("act"))+": want stop, start or stall")
 			return
