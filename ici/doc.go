@@ -11,7 +11,7 @@
 //	SAP CRM  <-- userChanged, phoneCallChanged, chatChanged ...             ---  Notifier
 //
 // [Profile.AppendRequest] and [Profile.ParseResponse] are the other half, for whoever plays the role of SAP; package
-// icitest is a whole simulated SAP CRM made of them.
+// icitest is a whole simulated SAP CRM, with a reader and a writer of its own.
 //
 // # A session
 //
@@ -54,6 +54,14 @@
 // and everything beyond the [Limits] are refused with a fault that says where the message is wrong.
 //
 // A GET on the path of a service with ?wsdl gives a WSDL that foreign SOAP toolkits can call; other GETs give a status page.
+//
+// # Events
+//
+// A [Notifier] keeps the events of each subscription in order and one at a time, and no subscription waits for another.
+// While SAP is slow or away, only the newest state of an item is kept; postings and action items all are. Failed attempts
+// are repeated after 1, 2, 5, 10 and 30 s. An event is never left out silently: a subscription whose event cannot be
+// delivered ends, and NotifierOptions.Gone is told. Event URLs are used byte for byte, and only hosts that the
+// configuration names are reached.
 //
 // # Errors
 //

@@ -248,7 +248,7 @@ func pair(t *testing.T, change func(*icitest.Config)) (*cms, *icitest.SAP) {
 	return c, newSAP(t, cfg)
 }
 
-func newCMS(t *testing.T, opts *ici.NotifierOptions) *cms {
+func newCMS(t testing.TB, opts *ici.NotifierOptions) *cms {
 	t.Helper()
 	c := &cms{subs: map[string]ici.Subscription{}, modes: map[string]ici.Code{}, calls: map[string]*ici.PhoneCall{}, owner: map[string]string{}}
 	if opts == nil {
@@ -269,7 +269,7 @@ func newCMS(t *testing.T, opts *ici.NotifierOptions) *cms {
 }
 
 // serve runs the connector's ICI service on a listener.
-func serve(t *testing.T, c *cms, ln net.Listener) {
+func serve(t testing.TB, c *cms, ln net.Listener) {
 	t.Helper()
 	h, err := ici.NewServer(c, nil)
 	if err != nil {
@@ -287,7 +287,7 @@ func serve(t *testing.T, c *cms, ln net.Listener) {
 	})
 }
 
-func newSAP(t *testing.T, cfg *icitest.Config) *icitest.SAP {
+func newSAP(t testing.TB, cfg *icitest.Config) *icitest.SAP {
 	t.Helper()
 	sap, err := icitest.New(cfg)
 	if err != nil {
@@ -298,14 +298,14 @@ func newSAP(t *testing.T, cfg *icitest.Config) *icitest.SAP {
 }
 
 // clean fails the test when the connector violated a rule.
-func clean(t *testing.T, sap *icitest.SAP) {
+func clean(t testing.TB, sap *icitest.SAP) {
 	t.Helper()
 	for _, v := range sap.Violations() {
 		t.Errorf("violation: %v\n%s", v, v.Body)
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -313,8 +313,8 @@ func must(t *testing.T, err error) {
 }
 
 // got is for calls with a result and an error: got(f())(t).
-func got[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func got[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		must(t, err)
 		return v

@@ -13,12 +13,9 @@ import (
 	"github.com/connects-go/connects/ici/icitest"
 )
 
-// A thousand users log on over TCP, get two calls each and log off; the simulator needs no goroutine per user.
-func TestThousandUsers(t *testing.T) {
-	users := 1000
-	if testing.Short() {
-		users = 100
-	}
+// Users log on over TCP, get two calls each and log off; the simulator needs no goroutine per user.
+func TestManyUsers(t *testing.T) {
+	const users = 200
 	c := newCMS(t, nil)
 	ln := got(net.Listen("tcp", "127.0.0.1:0"))(t)
 	serve(t, c, ln)
@@ -81,4 +78,34 @@ func TestThousandUsers(t *testing.T) {
 	if st := sap.Stats(); st.Sessions != 0 || st.Events != uint64(8*users) {
 		t.Errorf("statistics %+v, want no session and %d events", st, 8*users)
 	}
+}
+
+// BenchmarkUsers logs 1,000 users on over TCP and measures what they cost while nothing happens, simulator and connector
+// together. One operation is one logon.
+func BenchmarkUsers(b *testing.B) {
+	const users = 1000
+	var heap, goroutines float64
+	logons := 0
+	for b.Loop() {
+		c := newCMS(b, nil)
+		ln := got(net.Listen("tcp", "127.0.0.1:0"))(b)
+		serve(b, c, ln)
+		sap := newSAP(b, &icitest.Config{Connector: "http://" + ln.Addr().String()})
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		g := runtime.NumGoroutine()
+		for i := range users {
+			got(sap.Logon(b.Context(), icitest.UserSpec{User: fmt.Sprint("AGENT", i), Language: "DE", Workcenter: "1;2;3", Ready: true}))(b)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		logons += users
+		heap = float64(after.HeapAlloc-before.HeapAlloc) / users
+		goroutines = float64(runtime.NumGoroutine()-g) / users
+		clean(b, sap)
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(logons), "us/logon")
+	b.ReportMetric(heap, "B/user")
+	b.ReportMetric(goroutines, "goroutines/user")
 }
