@@ -1,6 +1,7 @@
 package ctitest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/connects-go/connects/cti"
@@ -17,6 +18,7 @@ const (
 	reasonForcedLogout   = 20003
 	reasonSupervisor     = 999
 	reasonDeviceConflict = 50030
+	reasonPhoneInUse     = 51004
 )
 
 // agent is somebody who can log in.
@@ -112,7 +114,10 @@ func (m *model) login1(a *agent, d *device) {
 	if m.cfg.Quirks.LoginEvent {
 		m.setState(a, cti.AgentStateLogin, 0)
 	}
-	m.setState(a, cti.AgentStateNotReady, 0)
+	if len(d.legs) > 0 {
+		a.base.reason = reasonPhoneInUse
+	}
+	m.setState(a, cti.AgentStateNotReady, a.base.reason)
 	m.refresh(a)
 }
 
@@ -173,7 +178,7 @@ func (m *model) requestState(a *agent, st cti.AgentState, reason uint16, supervi
 	}
 	want := choice{st, reason}
 	switch {
-	case a.inCall() || len(a.dev.legs) > 0 && (a.offHook || st == cti.AgentStateLogout):
+	case a.inCall() || a.dialing() || len(a.dev.legs) > 0 && st == cti.AgentStateLogout:
 		a.pending = &want
 		m.agentEvent(a)
 		return 0
@@ -254,22 +259,23 @@ func (m *model) currentLeg(a *agent) *leg {
 	return held
 }
 
+// dialing says whether a call that the agent makes has not been answered yet.
+func (a *agent) dialing() bool {
+	return slices.ContainsFunc(a.dev.legs, func(l *leg) bool {
+		return l.state == cti.LocalConnectionStateInitiate || l.state == cti.LocalConnectionStateFail ||
+			l.state == cti.LocalConnectionStateConnect && !l.answered
+	})
+}
+
 // refresh derives the agent's state from the connections of his phone.
 func (m *model) refresh(a *agent) {
 	if a == nil || !a.loggedIn() {
 		return
 	}
 	cur := m.currentLeg(a)
-	var dialing, ringing bool
-	for _, l := range a.dev.legs {
-		switch {
-		case l.state == cti.LocalConnectionStateInitiate, l.state == cti.LocalConnectionStateFail,
-			l.state == cti.LocalConnectionStateConnect && !l.answered:
-			dialing = true
-		case l.state == cti.LocalConnectionStateAlerting && l.routed != nil:
-			ringing = true
-		}
-	}
+	ringing := slices.ContainsFunc(a.dev.legs, func(l *leg) bool {
+		return l.state == cti.LocalConnectionStateAlerting && l.routed != nil
+	})
 	switch {
 	case cur != nil:
 		m.stopWrapup(a)
@@ -284,7 +290,7 @@ func (m *model) refresh(a *agent) {
 		m.setState(a, cti.AgentStateReserved, 0)
 	case a.state == cti.AgentStateTalking || a.state == cti.AgentStateHold:
 		m.afterCall(a)
-	case dialing:
+	case a.dialing():
 		if a.state == cti.AgentStateAvailable {
 			a.offHook = true
 			m.setState(a, cti.AgentStateNotReady, reasonOffHook)

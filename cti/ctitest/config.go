@@ -122,6 +122,8 @@ type Config struct {
 	MinVersion, MaxVersion int
 	// AllEventsLimit bounds all-events sessions over both sides; 0 = DefaultAllEventsLimit, < 0 = none.
 	AllEventsLimit int
+	// NoCallControl grants the service AGENT_STATE_CONTROL_ONLY instead of CLIENT_CONTROL.
+	NoCallControl bool
 	// Charset is how text is written on the wire; nil = UTF-8.
 	Charset encoding.Encoding
 

@@ -52,6 +52,8 @@
 //     (the login form is understood, the agent's remote phone is not called).
 //   - Agent teams and CONFIG_SERVICE, CALL_TYPE, TERMINAL and DESK_SETTINGS records.
 //   - CLEAR_CALL, which CCE does not support, and the single step conference.
+//   - The history of a call's CTI clients (NumCTIClients is 0), half-hour and text SYSTEM_EVENTs, the option
+//     that client-mode sessions get no events before their agent logs in.
 //   - Congestion control and the delays of a real gateway.
 //   - Checks of a client's certificate beyond what Config.TLS asks for.
 //

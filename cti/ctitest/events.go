@@ -2,13 +2,10 @@ package ctitest
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/connects-go/connects/cti"
 )
-
-func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
 // view is who an event is made for.
 type view struct {

@@ -45,7 +45,8 @@ type Observation struct {
 	// Message is nil when it could not be decoded, with the reason in Err. It must not be changed.
 	Message cti.Message
 	Err     error
-	// Bytes is the whole message with its header; it must not be changed.
+	// Bytes is the whole message with its header; it must not be changed. It may hold passwords,
+	// which the text form of Message masks.
 	Bytes []byte
 }
 

@@ -337,6 +337,25 @@ func (pg *PG) OutsideAnswer(callID uint32) error {
 	return err
 }
 
+// OutsideHangUp lets one outside party of a call hang up, for calls with several of them.
+func (pg *PG) OutsideHangUp(callID uint32, number string) error {
+	err := ErrUnknownCall
+	pg.act(func() {
+		c := pg.m.calls[callID]
+		if c == nil {
+			return
+		}
+		for _, l := range c.legs {
+			if l.kind == legExternal && l.number == number {
+				pg.m.drop(l, cti.EventCauseNone)
+				err = nil
+				return
+			}
+		}
+	})
+	return err
+}
+
 // SetCallData changes call data as a routing script or another client does; only what spec names is
 // changed. Clients get CALL_DATA_UPDATE_EVENT.
 func (pg *PG) SetCallData(callID uint32, spec CallSpec) (err error) {

@@ -332,6 +332,12 @@ func (m *model) bindDevice(s *session, r *cti.OpenReq) cti.StatusCode {
 // openConf is the confirmation of a session.
 func (m *model) openConf(s *session, r *cti.OpenReq) *cti.OpenConf {
 	granted := s.services &^ unsupportedServices
+	if m.cfg.Duplex != ActiveStandby || s.version < cti.Version24 {
+		granted &^= serviceActiveStandby
+	}
+	if m.cfg.NoCallControl && granted&serviceClientControl != 0 {
+		granted = granted&^serviceClientControl | agentStateControlOnly
+	}
 	s.services = granted
 	conf := &cti.OpenConf{InvokeID: r.InvokeID, ServicesGranted: granted, PGStatus: m.pgStatus(),
 		ICMCentralControllerTime: uint32(time.Now().Unix()), PeripheralOnline: m.online,

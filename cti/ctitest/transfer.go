@@ -119,11 +119,6 @@ func (m *model) merge(j *joint) {
 	j.from.legs = nil
 	for _, l := range j.moved {
 		l.call = j.into
-		// A phone may be in both calls; its connection ids would collide.
-		if slices.ContainsFunc(j.into.legs, func(o *leg) bool { return o.id == l.id }) {
-			m.legSeq++
-			l.id += "." + itoa(m.legSeq)
-		}
 		j.into.legs = append(j.into.legs, l)
 	}
 	if j.into != j.first {
