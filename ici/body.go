@@ -22,12 +22,11 @@ const maxKeptBuffer = 256 << 10
 
 // buffers are what one call needs; they are used again for the next.
 type buffers struct {
-	in   bytes.Buffer
-	out  []byte
-	zip  bytes.Buffer
-	zw   *gzip.Writer
-	zr   *gzip.Reader
-	used bool
+	in  bytes.Buffer
+	out []byte
+	zip bytes.Buffer
+	zw  *gzip.Writer
+	zr  *gzip.Reader
 }
 
 func (s *Server) recycle(b *buffers) {
