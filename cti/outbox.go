@@ -108,13 +108,6 @@ func (o *outbox) sent(m Message, size, bad int) {
 	o.wake()
 }
 
-// len returns the bytes that wait.
-func (o *outbox) len() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.buf)
-}
-
 func (o *outbox) wake() {
 	select {
 	case o.ready <- struct{}{}:

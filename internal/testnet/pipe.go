@@ -93,26 +93,26 @@ func (h *half) read(p []byte) (int, error) {
 }
 
 func (h *half) write(p []byte) (int, error) {
-	n, err, cut := h.writeLocked(p)
+	n, cut, err := h.writeLocked(p)
 	if cut != nil {
 		cut()
 	}
 	return n, err
 }
 
-func (h *half) writeLocked(p []byte) (n int, err error, cut func()) {
+func (h *half) writeLocked(p []byte) (n int, cut func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
 		switch {
 		case h.wclosed:
-			return n, net.ErrClosed, nil
+			return n, nil, net.ErrClosed
 		case expired(h.wdl):
-			return n, os.ErrDeadlineExceeded, nil
+			return n, nil, os.ErrDeadlineExceeded
 		case h.reset:
-			return n, syscall.ECONNRESET, nil
+			return n, nil, syscall.ECONNRESET
 		case h.gone && !h.stalled:
-			return n, syscall.EPIPE, nil
+			return n, nil, syscall.EPIPE
 		case len(p) == 0:
 			return n, nil, nil
 		}
@@ -123,7 +123,7 @@ func (h *half) writeLocked(p []byte) (n int, err error, cut func()) {
 				n += int(h.left)
 				h.left = -1
 				h.changed()
-				return n, nil, h.onCut
+				return n, h.onCut, nil
 			}
 			if h.left >= 0 {
 				h.left -= int64(room)

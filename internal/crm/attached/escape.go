@@ -128,7 +128,7 @@ func appendUnescaped(dst []byte, s string) []byte {
 
 // unescapeAttribute returns an attribute's value.
 func unescapeAttribute(raw string) string {
-	if strings.IndexAny(raw, "&\r\n\t") < 0 {
+	if !strings.ContainsAny(raw, "&\r\n\t") {
 		return raw
 	}
 	raw = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ").Replace(raw)
