@@ -84,6 +84,22 @@
 // never drops: when it is full, the connection ends with [ErrSlowConsumer], and the session
 // comes back and reads everything again. A message belongs to whoever got it.
 //
+// # Fields
+//
+// A message is its fixed part and floating fields in any order. Structs hold both in the order of
+// the specification; a list is a slice, and its count is written from its length. A floating field
+// that is empty or zero is not written unless it is required or marked:
+//
+//	r := &cti.SetCallDataReq{ ... , CallVariable2: "gold"}
+//	r.Mark(cti.TagCallVar1) // on the wire as an empty text: clears the variable
+//
+// What was decoded is encoded to the same bytes, with fields that the version does not define
+// ([Floating].Extra), unknown values, missing fields and another order of fields, except where the
+// input bends a rule that writing keeps: a text gets exactly one NUL, a BOOL is 0 or 1, a count is
+// that of the entries, packed elements become a field each, CTIClientSignature of AGENT_STATE_EVENT
+// gets tag 3. Values are as long as the guides allow; a longer one is an *[EncodeError] when it is
+// written, never when it is read. The file ledger.txt says for each message how sure its layout is.
+//
 // # Versions
 //
 // The version of OPEN_REQ decides the layout of all messages of the session, OPEN_REQ included:
