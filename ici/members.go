@@ -29,6 +29,22 @@ func (p *Profile) OpParams(o Op) []Param {
 	return out
 }
 
+// OpParamName gives the element name of a parameter of one operation; a site may have renamed it there only.
+func (p *Profile) OpParamName(o Op, x Param) string {
+	if int(o) >= len(p.ops) {
+		return p.ParamName(x)
+	}
+	return p.paramTag(&p.ops[o], x).name
+}
+
+// OpResultName gives the element name of the result in the response to an operation.
+func (p *Profile) OpResultName(o Op) string {
+	if o == OpUnknown || int(o) >= len(p.ops) {
+		return p.result.name
+	}
+	return p.ops[o].result.name
+}
+
 // FindOp gives the operation of a service with exactly that name, aliases not considered, or OpUnknown.
 func (p *Profile) FindOp(s Service, name string) Op {
 	return Op(max(0, slices.IndexFunc(p.ops, func(o opInfo) bool { return o.service == s && o.name == name })))

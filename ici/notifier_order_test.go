@@ -396,3 +396,23 @@ func TestNotifierShutdown(t *testing.T) {
 		}
 	})
 }
+
+func TestNotifierStyleAndProfileOfASystem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		renamed := mustOverride(t, "wire headerUser = benutzer")
+		c := newCRM(t)
+		n, _ := newNotifier(t, c, func(o *ici.NotifierOptions) {
+			o.Systems = []ici.EventSystem{{Name: "L", AllowHosts: []string{"crm"}, Style: ici.Literal, Profile: renamed}}
+		})
+		sub := ici.Subscription{System: "L", AppURL: "http://crm:8000/x", AppID: "A", User: "MEIER"}
+		if err := n.Subscribe(sub); err != nil {
+			t.Fatal(err)
+		}
+		notify(t, n, sub.Key(), state("", "x"))
+		synctest.Wait()
+		got := c.seen()[0].body
+		if strings.Contains(got, "xsi:type") || !strings.Contains(got, "<appIds><item>A</item></appIds><dataForm>x</dataForm>") || !strings.Contains(got, "<h:benutzer ") {
+			t.Errorf("event %s", got)
+		}
+	})
+}

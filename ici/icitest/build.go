@@ -48,7 +48,7 @@ func (x *names) request(style ici.Style, op ici.Op, user, language string, args 
 	b.raw(">\n")
 	for _, a := range args {
 		b.raw("   ")
-		if err := b.value(p.ParamName(a.Param), reflect.ValueOf(a.Value)); err != nil {
+		if err := b.value(p.OpParamName(op, a.Param), reflect.ValueOf(a.Value)); err != nil {
 			return nil, err
 		}
 		b.raw("\n")

@@ -179,8 +179,8 @@ func (s *SAP) readAnswer(user string, op ici.Op, status int, header http.Header,
 	if want := p.OpName(op) + p.Wire(ici.WireResponseSuffix); element.Name != want || element.Space != p.Namespace(p.OpService(op)) {
 		bad("answer element is {%s}%s, want {%s}%s", element.Space, element.Name, p.Namespace(p.OpService(op)), want)
 	}
-	if len(element.Children) != 1 || element.Children[0].Name != p.Wire(ici.WireResult) || element.Children[0].Space != "" {
-		bad("answer has not exactly one unqualified child %s", p.Wire(ici.WireResult))
+	if len(element.Children) != 1 || element.Children[0].Name != p.OpResultName(op) || element.Children[0].Space != "" {
+		bad("answer has not exactly one unqualified child %s", p.OpResultName(op))
 		return nil, errors.New("icitest: answer without result")
 	}
 	return element.Children[0], nil

@@ -19,6 +19,7 @@ import (
 // other end.
 type cms struct {
 	notifier *ici.Notifier
+	profile  *ici.Profile // nil = default
 
 	mu    sync.Mutex
 	subs  map[string]ici.Subscription // by user
@@ -230,12 +231,6 @@ func (c *cms) operations() []string {
 func pair(t *testing.T, change func(*icitest.Config)) (*cms, *icitest.SAP) {
 	t.Helper()
 	n := testnet.New()
-	c := newCMS(t, &ici.NotifierOptions{Systems: []ici.EventSystem{{AllowHosts: []string{"crm"}}}, DialContext: n.DialContext})
-	ln, err := n.Listen("cms:8080")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, c, ln)
 	cfg := &icitest.Config{
 		Connector:   "http://cms:8080/",
 		DialContext: n.DialContext,
@@ -245,6 +240,12 @@ func pair(t *testing.T, change func(*icitest.Config)) (*cms, *icitest.SAP) {
 	if change != nil {
 		change(cfg)
 	}
+	c := newCMS(t, &ici.NotifierOptions{Systems: []ici.EventSystem{{AllowHosts: []string{"crm"}}}, DialContext: n.DialContext, Profile: cfg.Profile})
+	ln, err := n.Listen("cms:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, c, ln)
 	return c, newSAP(t, cfg)
 }
 
@@ -263,7 +264,7 @@ func newCMS(t testing.TB, opts *ici.NotifierOptions) *cms {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.notifier = n
+	c.notifier, c.profile = n, opts.Profile
 	t.Cleanup(func() { _ = n.Close() })
 	return c
 }
@@ -271,7 +272,7 @@ func newCMS(t testing.TB, opts *ici.NotifierOptions) *cms {
 // serve runs the connector's ICI service on a listener.
 func serve(t testing.TB, c *cms, ln net.Listener) {
 	t.Helper()
-	h, err := ici.NewServer(c, nil)
+	h, err := ici.NewServer(c, &ici.ServerOptions{Systems: []ici.System{{Profile: c.profile}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func (s *SAP) answer(w http.ResponseWriter, op ici.Op) {
 	p := s.profile
 	name := p.OpName(op) + p.Wire(ici.WireResponseSuffix)
 	s.envelope(w, http.StatusOK, `<m:`+name+` xmlns:m="`+p.Namespace(ici.ServiceEvent)+`" SOAP-ENV:encodingStyle="`+p.Wire(ici.WireEncoding)+`">`+
-		`<`+p.Wire(ici.WireResult)+` xsi:type="xsd:string"></`+p.Wire(ici.WireResult)+`></m:`+name+`>`)
+		`<`+p.OpResultName(op)+` xsi:type="xsd:string"></`+p.OpResultName(op)+`></m:`+name+`>`)
 }
 
 // fault answers that an event was not understood (message CM_ICI_CCS 008).

@@ -79,7 +79,7 @@ func (s *SAP) readParams(element *Node, ev *Event, bad problem) {
 		bad("text between parameters")
 	}
 	for _, n := range element.Children {
-		i := slices.IndexFunc(known, func(x ici.Param) bool { return p.ParamName(x) == n.Name })
+		i := slices.IndexFunc(known, func(x ici.Param) bool { return p.OpParamName(ev.Op, x) == n.Name })
 		switch {
 		case i < 0:
 			bad("%s has no parameter %s", p.OpName(ev.Op), n.Name)
@@ -93,7 +93,7 @@ func (s *SAP) readParams(element *Node, ev *Event, bad problem) {
 	}
 	for _, x := range known {
 		if got[x] == nil {
-			bad("parameter %s is missing", p.ParamName(x))
+			bad("parameter %s is missing", p.OpParamName(ev.Op, x))
 		}
 	}
 	texts := func(n *Node) (list []string) {

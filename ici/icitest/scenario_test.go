@@ -387,3 +387,36 @@ func TestPresence(t *testing.T) { // S14
 		clean(t, sap)
 	})
 }
+
+// A site with other names: nothing may be spelt anywhere but in the profile.
+func TestRenamedProfile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := got(ici.Default().Override("site.txt", `
+namespace IciEvent = urn:example:event
+namespace IciUser = urn:example:user
+op IciUser.setCurrentWorkcenter = logonWorkcenter
+op IciEvent.phoneCallChanged = callChanged
+result IciUser.getAttributes = agent
+param IciEvent.phoneCallChanged.phoneCall = theCall
+param appIds = applications
+param IciUser.subscribe.appUrl = eventAddress
+member PhoneCall.remoteNumbers = numbers
+member TextElement.description = caption
+fault itemUnknown = NOITEM
+wire headerUser = agentName
+wire responseSuffix = Answer
+`))(t)
+		c, sap := pair(t, func(cfg *icitest.Config) { cfg.Profile = p })
+		ctx := t.Context()
+		m := got(sap.Logon(ctx, meier))(t)
+		id := c.offer("MEIER", "+41315550100")
+		call := got(m.WaitCall(ctx, id, ici.PhoneCallStatusOffered))(t)
+		if d := cmp.Diff([]string{"+41315550100"}, call.RemoteNumbers); d != "" {
+			t.Errorf("numbers (-want +got):\n%s", d)
+		}
+		must(t, m.AcceptCall(ctx, id))
+		got(m.WaitCall(ctx, id, ici.PhoneCallStatusConnected))(t)
+		must(t, m.Logoff(ctx))
+		clean(t, sap)
+	})
+}
