@@ -242,7 +242,9 @@ func (c *Client) openRequest() *OpenReq {
 		AgentExtension:    o.AgentExtension,
 		AgentInstrument:   o.AgentInstrument,
 		ApplicationPathID: o.ApplicationPathID,
-		UniqueInstanceID:  o.UniqueInstanceID,
+	}
+	if o.UniqueInstanceID != "" && o.UniqueInstanceTag != 0 && c.version >= Version24 {
+		r.Extra = []Field{{Tag: o.UniqueInstanceTag, Data: append([]byte(o.UniqueInstanceID), 0)}}
 	}
 	return r
 }

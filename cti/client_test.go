@@ -71,6 +71,40 @@ func TestOpenSendsTheFieldsOfTheGuide(t *testing.T) {
 	})
 }
 
+func TestUniqueInstanceIDGoesWithTheTagOfTheSite(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		version cti.Version
+		tag     cti.Tag
+		want    string // after the password
+	}{
+		{"version 24", cti.Version24, 308, "\x01\x34\x00\x03id\x00"},
+		{"no tag", cti.Version24, 0, ""},
+		{"version 23", cti.Version23, 308, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := testnet.Pipe()
+				client, err := cti.NewClient(near, &cti.Options{
+					Versions: []cti.Version{c.version}, ClientID: "cl", UniqueInstanceID: "id", UniqueInstanceTag: c.tag,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go client.Open(t.Context())
+				got := (&peerConn{Conn: far, t: t}).want(openReq)
+				// Guide, OPEN_REQ: 44 bytes fixed; ClientID (tag 1), an empty ClientPassword (tag 2).
+				want := "\x00\x01\x00\x03cl\x00" + "\x00\x02\x00\x00" + c.want
+				if d := cmp.Diff(want, string(got[44:])); d != "" {
+					t.Errorf("floating part (-want +got):\n%s", d)
+				}
+				far.Close()
+				client.Close()
+			})
+		})
+	}
+}
+
 func TestIdleTimeoutIsAtLeastTwentySecondsOrNever(t *testing.T) {
 	for _, tt := range []struct {
 		interval time.Duration

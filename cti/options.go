@@ -76,9 +76,10 @@ type Options struct {
 	AgentID, AgentExtension, AgentInstrument string
 	// ApplicationPathID is for ARM (CTI_SERVICE_AGENT_REPORTING); 0 = not sent.
 	ApplicationPathID int32
-	// UniqueInstanceID is for CTI_SERVICE_ACTIVE_STANDBY. Its tag number is not published, so
-	// it is not sent unless the message table has one.
-	UniqueInstanceID string
+	// UniqueInstanceID is for CTI_SERVICE_ACTIVE_STANDBY, from version 24 on. No guide prints the
+	// number of its tag: it is sent only when UniqueInstanceTag is the number that the site knows.
+	UniqueInstanceID  string
+	UniqueInstanceTag Tag
 	// Services requested, and the masks that filter events. When Services is 0, Services and
 	// the masks that are 0 too get the defaults of a bridge; else all are taken as they are.
 	Services       CTIServiceMask
@@ -149,9 +150,10 @@ type SessionOptions struct {
 	AgentID, AgentExtension, AgentInstrument string
 	// ApplicationPathID is for ARM (CTI_SERVICE_AGENT_REPORTING); 0 = not sent.
 	ApplicationPathID int32
-	// UniqueInstanceID is for CTI_SERVICE_ACTIVE_STANDBY. Its tag number is not published, so
-	// it is not sent unless the message table has one.
-	UniqueInstanceID string
+	// UniqueInstanceID is for CTI_SERVICE_ACTIVE_STANDBY, from version 24 on. No guide prints the
+	// number of its tag: it is sent only when UniqueInstanceTag is the number that the site knows.
+	UniqueInstanceID  string
+	UniqueInstanceTag Tag
 	// Services requested, and the masks that filter events. When Services is 0, Services and
 	// the masks that are 0 too get the defaults of a bridge; else all are taken as they are.
 	Services       CTIServiceMask
@@ -320,6 +322,7 @@ func (o *SessionOptions) client() *Options {
 		AgentInstrument:   o.AgentInstrument,
 		ApplicationPathID: o.ApplicationPathID,
 		UniqueInstanceID:  o.UniqueInstanceID,
+		UniqueInstanceTag: o.UniqueInstanceTag,
 		Services:          o.Services,
 		CallMsgMask:       o.CallMsgMask,
 		AgentStateMask:    o.AgentStateMask,
@@ -354,6 +357,7 @@ func (o *SessionOptions) setClient(c *Options) {
 	o.AgentInstrument = c.AgentInstrument
 	o.ApplicationPathID = c.ApplicationPathID
 	o.UniqueInstanceID = c.UniqueInstanceID
+	o.UniqueInstanceTag = c.UniqueInstanceTag
 	o.Services = c.Services
 	o.CallMsgMask = c.CallMsgMask
 	o.AgentStateMask = c.AgentStateMask
