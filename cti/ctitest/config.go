@@ -193,6 +193,8 @@ type Quirks struct {
 	// NoReject refuses CLEAR_CONNECTION_REQ for a phone that rings. Without it a routed call goes back
 	// to its queue and another one ends.
 	NoReject bool
+	// DialOnlyNotReady lets agents make calls in NOT_READY only, as CCE did before 12.5(1).
+	DialOnlyNotReady bool
 	// PartialECC sends only the changed ECC variables in CALL_DATA_UPDATE_EVENT from version 22 on
 	// too. Before 22 that is the rule.
 	PartialECC bool

@@ -217,3 +217,27 @@ func TestFailureConfLayouts(t *testing.T) {
 		})
 	}
 }
+
+func TestQueriesRefused(t *testing.T) {
+	cfg := ctitest.DefaultConfig(2)
+	cfg.Quirks.DialOnlyNotReady = true
+	play(t, cfg, func(w *world) {
+		c := w.bridge(24)
+		c.ready("1001", "2001")
+		w.customer(customer, "4001")
+		c.take()
+		c.request(&cti.QueryAgentStateReq{PeripheralID: pid, MRDID: 1, ICMAgentID: 200000}, "QUERY_AGENT_STATE_CONF 1001 AVAILABLE")
+		c.request(&cti.QueryAgentStateReq{PeripheralID: pid, AgentInstrument: "2001"}, "QUERY_AGENT_STATE_CONF 1001 AVAILABLE")
+		c.request(&cti.QueryAgentStateReq{PeripheralID: pid, AgentID: "1002"}, "QUERY_AGENT_STATE_CONF 1002 LOGOUT")
+		c.request(&cti.QueryAgentStateReq{PeripheralID: pid, MRDID: 5, ICMAgentID: 200000}, "FAILURE_CONF E_CTI_INVALID_MR_DOMAIN")
+		c.request(&cti.QueryAgentStateReq{PeripheralID: pid, AgentID: "9"}, "FAILURE_CONF E_CTI_INVALID_AGENT_DATA")
+		c.request(&cti.QueryAgentStateReq{AgentID: "1001"}, "FAILURE_CONF E_CTI_INVALID_PERIPHERAL_ID")
+		c.request(&cti.SnapshotCallReq{PeripheralID: pid, ConnectionCallID: 9, ConnectionDeviceID: "4001"}, "FAILURE_CONF E_CTI_INVALID_CALLID")
+		c.request(&cti.SnapshotCallReq{PeripheralID: pid, ConnectionCallID: firstCall, ConnectionDeviceID: "2001"}, "FAILURE_CONF E_CTI_INVALID_CALLID")
+		c.request(&cti.SnapshotCallReq{PeripheralID: pid, ConnectionCallID: firstCall, ConnectionDeviceID: "4001"},
+			"SNAPSHOT_CALL_CONF type=6 ext:+41315550100=CONNECT dev:4001=ALERTING")
+		c.request(&cti.SnapshotDeviceReq{PeripheralID: pid, AgentInstrument: "9"}, "CONTROL_FAILURE_CONF CF_INVALID_CSTA_DEVICE_IDENTIFIER")
+		c.request(&cti.SnapshotDeviceReq{PeripheralID: pid, AgentInstrument: "2001"}, "SNAPSHOT_DEVICE_CONF")
+		c.request(makeCall("2001", "2002"), "CONTROL_FAILURE_CONF CF_GENERIC_STATE_INCOMPATIBILITY")
+	})
+}

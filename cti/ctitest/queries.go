@@ -133,9 +133,13 @@ func (m *model) queryDeviceInfo(s *session, r *cti.QueryDeviceInfoReq) (cti.Conf
 	if m.devices[r.AgentInstrument] == nil {
 		return nil, cfail(cti.ControlFailureCodeInvalidCSTADeviceIdentifier)
 	}
+	setup := cti.AgentStateMaskNotReady
+	if !m.cfg.Quirks.DialOnlyNotReady {
+		setup |= cti.AgentStateMaskAvailable
+	}
 	return &cti.QueryDeviceInfoConf{PeripheralType: peripheralType, TypeOfDevice: cti.TypeOfDeviceStation,
 		ClassOfDevice: cti.ClassOfDeviceVoice, MaxActiveCalls: 1, MaxHeldCalls: 1, MaxDevicesInConference: maxParties,
-		MakeCallSetup:           cti.AgentStateMaskNotReady | cti.AgentStateMaskAvailable,
+		MakeCallSetup:           setup,
 		TransferConferenceSetup: cti.TransferConferenceSetupMaskConfSetupConsultSpecific | cti.TransferConferenceSetupMaskTransSetupAnySingleCall,
 		CallEventsSupported:     callEventsSent,
 		CallControlSupported: cti.CallControlMaskQueryAgentState | cti.CallControlMaskSetAgentState |

@@ -228,6 +228,8 @@ func (m *model) mayDial(d *device, number string) *refusal {
 		return cfail(cti.ControlFailureCodeInvalidObjectState)
 	case a.state != cti.AgentStateNotReady && a.state != cti.AgentStateAvailable || a.reserved != nil:
 		return cfail(cti.ControlFailureCodeGenericStateIncompatibility)
+	case a.state == cti.AgentStateAvailable && m.cfg.Quirks.DialOnlyNotReady:
+		return cfail(cti.ControlFailureCodeGenericStateIncompatibility)
 	case number == d.number || !m.diallable(number):
 		return cfail(cti.ControlFailureCodeInvalidDestination)
 	}
