@@ -114,6 +114,8 @@ func TestSetCallDataRefused(t *testing.T) {
 		{"array not configured", func(r *cti.SetCallDataReq) { r.NamedArrays = []cti.NamedArray{{Name: "user.nope", Value: "x"}} }, "E_CTI_NAMED_ARRAY_NOT_CONFIGURED"},
 		{"array as scalar", func(r *cti.SetCallDataReq) { r.NamedVariables = []cti.NamedVar{{Name: "user.test", Value: "x"}} }, "E_CTI_SCALAR_FUNCTION_ON_ARRAY"},
 		{"scalar as array", func(r *cti.SetCallDataReq) { r.NamedArrays = []cti.NamedArray{{Name: "user.ced", Value: "x"}} }, "E_CTI_ARRAY_FUNCTION_ON_SCALAR"},
+		{"count without scalars", func(r *cti.SetCallDataReq) { r.NumNamedVariables = 2 }, "E_CTI_INVALID_NUM_NAMED_VARIABLES"},
+		{"count without arrays", func(r *cti.SetCallDataReq) { r.NumNamedArrays = 1 }, "E_CTI_INVALID_NUM_NAMED_ARRAYS"},
 		{"index", func(r *cti.SetCallDataReq) {
 			r.NamedArrays = []cti.NamedArray{{Index: 5, Name: "user.test", Value: "x"}}
 		}, "E_CTI_INVALID_ARRAY_INDEX"},

@@ -209,6 +209,48 @@ func TestPlannedChangeOfSide(t *testing.T) {
 	})
 }
 
+// A client that agrees and then says nothing more keeps nobody: the old side closes after five seconds.
+func TestPlannedChangeWithASilentClient(t *testing.T) {
+	play(t, activeStandby(), func(w *world) {
+		a, b := w.dial(ctitest.A, 24), w.dial(ctitest.B, 24)
+		a.do(standbyReq())
+		b.do(standbyReq())
+		result := make(chan error, 1)
+		go func() { result <- w.pg.Maintain(w.t.Context()) }()
+		a.take()
+		if err := w.pg.Maintain(w.t.Context()); !errors.Is(err, ctitest.ErrMaintenanceRunning) {
+			t.Errorf("second change: %v", err)
+		}
+		a.request(&cti.ActiveMaintenanceResp{MaintenanceModeAccepted: true}, "ACTIVE_MAINTENANCE")
+		w.wait(5*time.Second - time.Millisecond)
+		if a.ended() != nil {
+			t.Error("closed too early")
+		}
+		w.wait(time.Millisecond)
+		if err := <-result; err != nil || a.ended() == nil {
+			t.Errorf("result %v, ended %v", err, a.ended())
+		}
+	})
+}
+
+// No guide prints the tag of UniqueInstanceID, so an unknown tag is taken for it.
+func TestUniqueInstanceID(t *testing.T) {
+	play(t, activeStandby(), func(w *world) {
+		req := func() *cti.OpenReq {
+			r := standbyReq()
+			r.Extra = []cti.Field{{Tag: 399, Data: []byte("one\x00")}}
+			return r
+		}
+		if got := w.dial(ctitest.A, 24).do(req()); got[0].Type() != cti.TypeOpenConf {
+			t.Errorf("first: %v", got)
+		}
+		w.dial(ctitest.A, 24).request(req(), "FAILURE_CONF E_CTI_DUPLICATE_UNIQUE_INSTANCE_ID")
+		if got := w.dial(ctitest.B, 24).do(req()); got[0].Type() != cti.TypeOpenConf {
+			t.Errorf("other side: %v", got)
+		}
+	})
+}
+
 func TestPlannedChangeRefused(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		play(t, activeStandby(), func(w *world) {

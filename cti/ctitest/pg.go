@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -73,9 +72,16 @@ func New(cfg *Config) *PG {
 	return pg
 }
 
+// TB is what Start needs of a *testing.T, *testing.B or *testing.F.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
 // Start returns a gateway with both sides listening, on free ports of 127.0.0.1 when Config.Listen
 // does not say otherwise. It is closed when the test ends.
-func Start(t testing.TB, cfg *Config) *PG {
+func Start(t TB, cfg *Config) *PG {
 	t.Helper()
 	pg := New(cfg)
 	t.Cleanup(pg.Close)
