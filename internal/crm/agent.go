@@ -161,7 +161,12 @@ func (a *agent) item(c *call) *item {
 // everIn tells whether the agent has, or had a moment ago, an item in the call.
 func (a *agent) everIn(c *call) bool {
 	for _, it := range a.items {
-		if it.call == c {
+		if it.call != nil && it.call.key == c.key {
+			return true
+		}
+	}
+	for _, d := range c.left {
+		if d == a.rec.Device {
 			return true
 		}
 	}

@@ -47,6 +47,10 @@ type call struct {
 	// version counts changes of the attached data.
 	version int
 	ended   bool
+	// left are the phones of our agents who were in the call; at most 16.
+	left []string
+	// seen is when an event named the call last.
+	seen time.Time
 	// ringing: as far as read, somebody is still being called.
 	ringing bool
 	docText string // the attached data as last written

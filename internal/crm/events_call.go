@@ -2,6 +2,7 @@ package crm
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/connects-go/connects/cti"
 )
@@ -74,6 +75,7 @@ func (c *Connector) lookup(per, id uint32) *call { return c.calls[callKey{per, i
 func (c *Connector) callFor(per, id uint32) *call {
 	k := callKey{per, id}
 	if cl := c.calls[k]; cl != nil {
+		cl.seen = time.Now()
 		return cl
 	}
 	p := c.pers[per]
@@ -86,8 +88,9 @@ func (c *Connector) callFor(per, id uint32) *call {
 		}
 		return nil
 	}
-	cl := &call{key: k, per: p}
+	cl := &call{key: k, per: p, seen: time.Now()}
 	c.calls[k] = cl
+	c.armSweep()
 	return cl
 }
 
@@ -131,6 +134,9 @@ func (c *Connector) onBegin(e *cti.BeginCallEvent) {
 		}
 	}
 	cl.addBegun(e.ConnectionDeviceID)
+	if len(cl.begun) > 1 {
+		cl.per.link.perParty = true
+	}
 	cl.data.typ = e.CallType
 	c.fill(cl, &update{
 		ani: e.ANI, dnis: e.DNIS, dialed: e.DialedNumber, ced: e.CallerEnteredDigits, wrapUp: e.CallWrapupData,
@@ -177,10 +183,17 @@ func (c *Connector) onEnd(e *cti.EndCallEvent) {
 			others++
 		}
 	}
-	if others > 0 && (own != nil || left || len(cl.begun) > 0) {
+	if others > 0 && (own != nil || left || len(cl.begun) > 0 || cl.per.link.perParty && !cl.ended) {
 		if own != nil {
 			c.endItem(own, "")
 		}
+		return
+	}
+	if !cl.ended && cl.alive() == 0 && len(cl.parties) > 0 {
+		// Our agents are out, the others may go on, for example to the next
+		// agent: the data stay for a while.
+		cl.seen = time.Now()
+		c.remember(cl.data.router, &cl.data)
 		return
 	}
 	c.clearCall(cl, "")
@@ -340,6 +353,8 @@ func (c *Connector) originator(a *agent, cl *call, conn connection, sure bool) *
 	case a.unbound() != nil:
 		it = a.unbound()
 		c.bind(it, cl, conn)
+	case !sure:
+		return nil // his own events make the item
 	default:
 		it = c.startedByPhone(a, cl, conn)
 	}

@@ -173,9 +173,7 @@ func (c *Connector) joined(j *join) {
 
 // joinedItem gives an item of the joined call its new state and other party.
 func (c *Connector) joinedItem(j *join, it *item, to *call, consulted bool, far, near []string) {
-	if it.status == statusDialing || it.status == statusRinging || it.status == statusHeld {
-		c.setStatus(it, statusConnected)
-	}
+	// Who held the call himself, or still waits for an answer, goes on so.
 	if !j.conference {
 		if it.status == statusConference {
 			if len(to.parties) <= 2 {
@@ -195,7 +193,7 @@ func (c *Connector) joinedItem(j *join, it *item, to *call, consulted bool, far,
 		}
 		return
 	}
-	if it.status != statusOffered {
+	if it.status.talking() || it.status == statusHeld && c.agentAt(j.per, j.actor) == it.ag {
 		c.setStatus(it, statusConference)
 	}
 	it.reason = reasonConference

@@ -22,6 +22,10 @@ const (
 // twice, or send its last attached data late.
 const keepEnded = 60 * time.Second
 
+// keepIdle is how long a call without our agents, and without a word of the
+// switch, is kept: longer than anybody waits in a queue.
+const keepIdle = 4 * time.Hour
+
 // maxEnded is how many ended items one agent keeps.
 const maxEnded = 8
 
@@ -342,6 +346,9 @@ func (c *Connector) finish(it *item, s status) {
 		it.note = c.textFor(it.ag, it.closeText)
 	}
 	it.status = s
+	if cl := it.call; cl != nil && len(cl.left) < 16 {
+		cl.left = appendNew(cl.left, it.ag.rec.Device)
+	}
 	if s == statusEnded || s == statusFailed {
 		it.endedAt = time.Now()
 		c.armSweep()
@@ -391,7 +398,12 @@ func (c *Connector) armSweep() {
 	c.sweep = c.after(keepEnded/2, func() {
 		c.sweep = nil
 		now := time.Now()
-		left := len(c.recent) > 0
+		for _, cl := range c.calls {
+			if idle := now.Sub(cl.seen); cl.alive() == 0 && (idle >= keepIdle || len(cl.begun) == 0 && idle >= keepEnded) {
+				c.forgetCall(cl)
+			}
+		}
+		left := len(c.recent)+len(c.calls) > 0
 		for k, r := range c.recent {
 			if now.After(r.until) {
 				delete(c.recent, k)

@@ -24,7 +24,10 @@ type Link struct {
 	side    string
 	version cti.Version
 	gen     uint64
-	err     error
+	// perParty: the peripheral begins and ends calls once per party; learned
+	// when a call begins a second time, and then for ever.
+	perParty bool
+	err      error
 }
 
 type switchBox struct{ Switch }
