@@ -106,6 +106,7 @@ func (l *lab) logon(s *icitest.SAP) *icitest.Session {
 		l.t.Fatal(err)
 	}
 	l.try(x.SetWorkmode(l.ctx, ici.WorkmodeReady))
+	l.try(x.WaitWorkmode(l.ctx, ici.WorkmodeReady)) // the answer only says that it was asked for
 	return x
 }
 
