@@ -146,7 +146,7 @@ func TestStalledSessionIsFoundAndReplaced(t *testing.T) {
 		a, b := newPeer(t, n, "a:1"), newPeer(t, n, "b:1")
 		a.serveAll(func(c *peerConn) { c.serve(nil) })
 		b.serveAll(func(c *peerConn) { c.serve(nil) })
-		s := startSession(t, n, func(o *cti.SessionOptions) { o.OpenTimeout = 10 * time.Second })
+		s := startSession(t, n, nil)
 		if err := s.WaitUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -165,6 +165,29 @@ func TestStalledSessionIsFoundAndReplaced(t *testing.T) {
 			t.Errorf("side B after %v", took)
 		}
 		n.Stall("a:1", false)
+	})
+}
+
+// A gateway that is slow and not dead gets the whole timeout in the end.
+func TestSlowSideGetsItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New()
+		a := newPeer(t, n, "a:1")
+		newPeer(t, n, "b:1").serveAll(func(c *peerConn) {}) // drops everybody
+		a.serveAll(func(c *peerConn) {
+			select {
+			case <-time.After(25 * time.Second):
+				c.serve(nil)
+			case <-t.Context().Done():
+			}
+		})
+		s := startSession(t, n, nil)
+		if err := s.WaitUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if side := s.State().Side; side != cti.SideA {
+			t.Errorf("side %v", side)
+		}
 	})
 }
 

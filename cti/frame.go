@@ -29,12 +29,12 @@ func (f *FrameReader) SetVersion(v Version) {
 // Next returns the type and the body of the next message. The body is valid
 // until the next call.
 //
-// At the end of the stream between two messages the error is io.EOF. Every
-// other error is a *DecodeError: a header that announces more than the version
-// allows (ErrTooLarge, found before any memory is taken), a stream that ends
-// within a message (io.ErrUnexpectedEOF), or the error of the stream. After an
-// error the stream is out of step and the connection has to be closed; Next
-// goes on to return the error.
+// At the end of the stream between two messages the error is io.EOF. What the
+// bytes are to blame for is a *DecodeError: a header that announces more than
+// the version allows (ErrTooLarge, found before any memory is taken), or a
+// stream that ends within a message (io.ErrUnexpectedEOF). Any other error is
+// that of the stream. After an error the stream is out of step and the
+// connection has to be closed; Next goes on to return the error.
 func (f *FrameReader) Next() (MessageType, []byte, error) {
 	t, body, err := f.fr.Next()
 	if err == nil {
@@ -43,6 +43,9 @@ func (f *FrameReader) Next() (MessageType, []byte, error) {
 	var fe *wire.FrameError
 	if !errors.As(err, &fe) {
 		return 0, nil, err
+	}
+	if !errors.Is(fe.Err, wire.ErrTooLarge) && !errors.Is(fe.Err, io.ErrUnexpectedEOF) {
+		return 0, nil, fe.Err // of the network
 	}
 	de := &DecodeError{Field: "MessageLength", Offset: fe.Got, Err: fromWire(fe.Err)}
 	if fe.Got >= HeaderSize {

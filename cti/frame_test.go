@@ -56,7 +56,6 @@ func TestFrameReaderCopesWithAnyChunking(t *testing.T) {
 
 func TestFrameReaderErrors(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("broken")
 	for _, c := range []struct {
 		name    string
 		r       io.Reader
@@ -68,9 +67,6 @@ func TestFrameReaderErrors(t *testing.T) {
 		{"half a body", bytes.NewReader([]byte{0, 0, 0, 4, 0, 0, 0, 5, 1}), "HEARTBEAT_REQ", 9, io.ErrUnexpectedEOF},
 		{"4 GB", bytes.NewReader([]byte{255, 255, 255, 255, 0, 0, 0, 5}), "HEARTBEAT_REQ", 0, cti.ErrTooLarge},
 		{"one byte too many", bytes.NewReader([]byte{0, 0, 0x30, 0xcd, 0, 0, 0, 5}), "HEARTBEAT_REQ", 0, cti.ErrTooLarge},
-		{"a broken stream", iotest.ErrReader(broken), "", 0, broken},
-		{"a broken stream in a body", io.MultiReader(bytes.NewReader([]byte{0, 0, 0, 4, 0, 0, 0, 5, 1}), iotest.ErrReader(broken)), "HEARTBEAT_REQ", 9, broken},
-		{"a stream without progress", stuck{}, "", 0, io.ErrNoProgress},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fr := cti.NewFrameReader(c.r, cti.Version24)
@@ -82,6 +78,27 @@ func TestFrameReaderErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An error of the network is passed on as it is: no byte is to blame.
+func TestFrameReaderPassesErrorsOfTheStreamOn(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, r := range map[string]io.Reader{
+		"at once":   iotest.ErrReader(broken),
+		"in a body": io.MultiReader(bytes.NewReader([]byte{0, 0, 0, 4, 0, 0, 0, 5, 1}), iotest.ErrReader(broken)),
+	} {
+		fr := cti.NewFrameReader(r, cti.Version24)
+		for range 2 {
+			var de *cti.DecodeError
+			if _, _, err := fr.Next(); !errors.Is(err, broken) || errors.As(err, &de) {
+				t.Errorf("%s: %#v", name, err)
+			}
+		}
+	}
+	if _, _, err := cti.NewFrameReader(stuck{}, cti.Version24).Next(); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("no progress: %v", err)
 	}
 }
 

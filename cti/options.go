@@ -174,7 +174,7 @@ type SessionOptions struct {
 	HeartbeatInterval time.Duration
 	RequestTimeout    time.Duration // for a confirmation; negative = only the caller's context counts
 	DialTimeout       time.Duration
-	OpenTimeout       time.Duration
+	OpenTimeout       time.Duration // for OPEN_CONF; with two sides the first rounds wait less
 	CloseTimeout      time.Duration
 	WriteTimeout      time.Duration
 

@@ -212,7 +212,7 @@ func (s *Session) connect(opened chan<- *Client) {
 		if pause > 0 && !s.pause(pause) {
 			return
 		}
-		c, err := s.open(s.ctx, side)
+		c, err := s.open(s.ctx, side, order.patience(s.o.OpenTimeout))
 		if s.isClosing() {
 			if c != nil {
 				s.shutdown(c)
@@ -314,14 +314,15 @@ func (s *Session) shutdown(c *Client) {
 }
 
 // open makes one attempt on a side: with the version that it took last, else with all of them
-// from the newest down, each on a new connection.
-func (s *Session) open(ctx context.Context, side Side) (*Client, error) {
+// from the newest down, each on a new connection. It waits for OPEN_CONF for patience.
+func (s *Session) open(ctx context.Context, side Side, patience time.Duration) (*Client, error) {
 	ep := s.endpoint(side)
 	s.setState(func(st *SessionState) {
 		st.Side, st.Addr = side, ep.Addr
 		st.Sides[side-SideA].LastTry = time.Now()
 	})
 	o := s.o.client()
+	o.OpenTimeout = patience
 	versions := o.Versions
 	if v := s.versions[side]; v != 0 {
 		versions = []Version{v}

@@ -44,6 +44,26 @@ func (s *sideOrder) next() (Side, time.Duration) {
 
 func (s *sideOrder) advance() { s.at = (s.at + 1) % len(s.sides) }
 
+// firstPatience is how long the first attempt on a side waits for OPEN_CONF while there is another
+// side to try. The guide expects the answer within 5 seconds; a server that hangs, the likely
+// reason for having lost it, would keep the session from the other side for the whole timeout.
+const firstPatience = 10 * time.Second
+
+// patience returns how long the next attempt waits for OPEN_CONF: it doubles with each round up to
+// the whole timeout, for gateways that are slow and not dead.
+func (s *sideOrder) patience(whole time.Duration) time.Duration {
+	d := firstPatience
+	for range s.tries / len(s.sides) {
+		if d < whole {
+			d *= 2
+		}
+	}
+	if len(s.sides) == 1 || d > whole {
+		return whole
+	}
+	return d
+}
+
 // failed says that the attempt failed. There is a pause after each round.
 func (s *sideOrder) failed() {
 	s.advance()
