@@ -769,3 +769,30 @@ func TestTraceSeesEveryMessageAndNoPassword(t *testing.T) {
 		}
 	})
 }
+
+func TestForeignOpenConfIsNotTakenForOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := testnet.Pipe()
+		c, err := cti.NewClient(near, &cti.Options{Versions: []cti.Version{cti.Version25}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peerConn{Conn: far, t: t}
+		go func() {
+			ours := id(p.want(openReq))
+			p.send(openConfV25(ours + 1))
+			time.Sleep(time.Second)
+			p.send(openConfV25(ours), openConfV25(ours))
+			p.serve(nil)
+		}()
+		start := time.Now()
+		if _, err := c.Open(t.Context()); err != nil || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		synctest.Wait()
+		if s := c.Stats(); s.Orphans != 2 || c.Err() != nil {
+			t.Errorf("%d orphans, %v", s.Orphans, c.Err())
+		}
+		c.Close()
+	})
+}

@@ -571,3 +571,25 @@ func TestOutageIsLoggedOncePerSideAndReason(t *testing.T) {
 		}
 	})
 }
+
+func TestSideAThatComesBackQuicklyIsTakenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New()
+		a, b := newPeer(t, n, "a:1"), newPeer(t, n, "b:1")
+		a.serveAll(func(c *peerConn) { c.serve(nil) })
+		b.serveAll(func(c *peerConn) { c.serve(nil) })
+		s := startSession(t, n, nil)
+		for range 3 {
+			if err := s.WaitUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			n.Cut("a:1")
+			synctest.Wait()
+		}
+		// Requirement: at start-up and after every loss side A comes first.
+		if got := dialled(n); got != "aaaa" {
+			t.Errorf("dialled %s", got)
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"sync"
@@ -457,6 +458,44 @@ func TestMutualTLS(t *testing.T) {
 	if _, err := cti.Dial(t.Context(), addr, &cti.Options{Versions: []cti.Version{cti.Version25}, OpenTimeout: 2 * time.Second}); err == nil {
 		t.Error("clear text is accepted")
 	}
+}
+
+func TestOldTLSIsRefusedEvenWhenConfigured(t *testing.T) {
+	cert := certificate(t, "pg-a")
+	old := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.(*tls.Conn).Handshake()
+			c.Close()
+		}
+	}()
+	_, err = cti.Dial(t.Context(), ln.Addr().String(), &cti.Options{
+		TLS: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10},
+	})
+	if err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("client: %v", err)
+	}
+	srv, err := cti.NewServer(&cti.ServerOptions{Handler: &office{}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := testnet.Pipe()
+	srv.ServeConn(far)
+	if err := tls.Client(near, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Handshake(); err == nil {
+		t.Error("the server takes TLS 1.1")
+	}
+	near.Close()
+	srv.Close()
+	srv.Wait()
 }
 
 // certificate makes a self-signed certificate as CCE uses them.

@@ -1,0 +1,4 @@
+package cti
+
+// ClientOptions returns the options that a session's connections get.
+func (o *SessionOptions) ClientOptions() *Options { return o.client() }
