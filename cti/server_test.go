@@ -32,7 +32,6 @@ type office struct {
 	mu     sync.Mutex
 	log    []string
 	refuse error
-	later  chan *cti.AnswerCallConf
 }
 
 func (o *office) note(s string) {

@@ -32,7 +32,6 @@ func eventCall() *ici.PhoneCall {
 // instant is a connection whose far end answers every write at once, without an operating system.
 type instant struct {
 	net.Conn
-	mu     sync.Mutex
 	answer bytes.Reader
 	text   []byte
 }

@@ -8,9 +8,9 @@ import (
 
 // statCounters count what an agent did.
 type statCounters struct {
-	times                                  [16]time.Duration // by state
-	in, out, inside, heldIn, heldOut       uint32
-	talkIn, talkOut, holdIn, holdOut, work time.Duration
+	times                            [16]time.Duration // by state
+	in, out, inside, heldIn, heldOut uint32
+	talkIn, talkOut, work            time.Duration
 }
 
 // agentStats are the counters since the login and since the start of the gateway, which stands

@@ -90,7 +90,7 @@ func TestFailover(t *testing.T) {
 				w.settle()
 				check("B gone, A back")
 				// Everything can still be controlled.
-				user, id = w.who("held")
+				user, _ = w.who("held")
 				if user == "" {
 					t.Fatal("no held call")
 				}

@@ -74,24 +74,6 @@ func (f *fakeSwitch) Do(ctx context.Context, r cti.Request) (cti.Confirm, error)
 	return &cti.SetAgentStateConf{}, nil
 }
 
-func (f *fakeSwitch) setFail(t cti.MessageType, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.fail == nil {
-		f.fail = map[cti.MessageType]error{}
-	}
-	f.fail[t] = err
-}
-
-func (f *fakeSwitch) setOn(t cti.MessageType, h func(cti.Request) (cti.Confirm, error)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.on == nil {
-		f.on = map[cti.MessageType]func(cti.Request) (cti.Confirm, error){}
-	}
-	f.on[t] = h
-}
-
 // take returns the requests since the last call, logins and snapshots left out.
 func (f *fakeSwitch) take() []cti.Request {
 	synctest.Wait()
@@ -299,13 +281,6 @@ func (b *bench) up() {
 		b.t.Fatal(err)
 	}
 	b.event(&cti.Resynced{Side: cti.SideA, Generation: 1, Stats: stats})
-}
-
-func (b *bench) downNow() {
-	b.sw.mu.Lock()
-	b.sw.down = true
-	b.sw.mu.Unlock()
-	b.event(&cti.SessionDown{Side: cti.SideA, Generation: 1, Err: errors.New("cut")})
 }
 
 func (b *bench) event(events ...cti.Event) {

@@ -40,8 +40,7 @@ func (c *Connector) startOwnership() {
 // and the records of living instances, to take over the agents of one that died.
 func (c *Connector) watchStore() {
 	for c.ctx.Err() == nil {
-		var from ds104.Revision
-		from = c.sweepOwners()
+		from := c.sweepOwners()
 		for e, err := range c.store.s.Watch(c.ctx, "crm/", from) {
 			if err != nil || e.Kind == ds104.EventGap {
 				break

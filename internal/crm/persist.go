@@ -391,16 +391,16 @@ func (c *Connector) adopt(ctx context.Context, key agentKey) bool {
 	if err := c.st.do(ctx, func() { known = c.agents[key] != nil }); err != nil || known {
 		return known && err == nil
 	}
-	e, err := c.store.s.Get(ctx, keyAgents+key.path())
-	if err != nil {
-		return false
+	if _, err := c.store.s.Get(ctx, keyAgents+key.path()); err != nil {
+		return false // nothing to take over
 	}
 	own, err := c.claim(ctx, key, true)
 	if err != nil {
 		return false
 	}
 	// What the former owner wrote last counts.
-	if e, err = c.store.s.Get(ctx, keyAgents+key.path()); err != nil {
+	e, err := c.store.s.Get(ctx, keyAgents+key.path())
+	if err != nil {
 		return false
 	}
 	if !c.takeIn(ctx, key, e, own) {
