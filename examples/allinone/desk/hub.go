@@ -13,6 +13,7 @@ import (
 
 const (
 	feedEvery   = 60 * time.Millisecond // how often viewers get news
+	lookEvery   = 16                    // ticks after which the state is looked at though no message passed
 	keepRecent  = 300                   // messages a new viewer gets to see
 	maxPending  = 5000                  // messages kept between two ticks; the oldest go
 	viewerQueue = 64                    // batches a slow viewer may be behind before it is dropped
@@ -69,7 +70,8 @@ func (h *hub) run(ctx context.Context) {
 	tick := time.NewTicker(feedEvery)
 	defer tick.Stop()
 	var last []byte
-	for {
+	var seen uint64
+	for ticks := 0; ; ticks++ {
 		select {
 		case <-ctx.Done():
 			return
@@ -77,16 +79,19 @@ func (h *hub) run(ctx context.Context) {
 		}
 		h.mu.Lock()
 		idle, joined, pending := len(h.viewers) == 0, h.joined, h.pending
-		h.joined, h.pending = false, nil
+		quiet := h.n == seen && ticks%lookEvery != 0
+		h.joined, h.pending, seen = false, nil, h.n
 		h.mu.Unlock()
 		if idle {
 			last = nil
 			continue
 		}
-		state := marshal(map[string]any{"state": h.snapshot()})
-		if joined || !bytes.Equal(state, last) {
-			last = state
-			h.send(state)
+		if joined || !quiet {
+			state := marshal(map[string]any{"state": h.snapshot()})
+			if joined || !bytes.Equal(state, last) {
+				last = state
+				h.send(state)
+			}
 		}
 		if len(pending) > 0 {
 			h.send(marshal(map[string]any{"messages": render(pending)}))
