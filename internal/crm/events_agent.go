@@ -241,7 +241,7 @@ func (c *Connector) onSystem(l *Link, e *cti.SystemEvent) {
 func (c *Connector) rereadPeripheral(l *Link, p *peripheral) {
 	c.work.Go(func() {
 		start := time.Now()
-		stats, err := l.read(c.ctx, p, nil, false)
+		stats, err := l.read(c.ctx, p, nil)
 		if err != nil {
 			c.log.Warn("crm: peripheral could not be read again", slog.String("err", err.Error()))
 			return

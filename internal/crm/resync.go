@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/connects-go/connects/cti"
 )
@@ -14,7 +15,32 @@ import (
 // and told to SAP, and nothing else. The session calls it before it delivers
 // the events that arrived meanwhile.
 func (l *Link) Resync(ctx context.Context, up *cti.SessionUp) (cti.ResyncStats, error) {
-	return l.read(ctx, nil, nil, true)
+	stats, _, err := l.readOnce(ctx, nil, nil, true)
+	return stats, err
+}
+
+// rereads is how often a reading beside running events is repeated for agents
+// to whom something happened meanwhile, and rereadAfter the pause before.
+const (
+	rereads     = 8
+	rereadAfter = 150 * time.Millisecond
+)
+
+// read reads agents while events go on. What was read about an agent to whom
+// something happened meanwhile may be out of date and is read again.
+func (l *Link) read(ctx context.Context, p *peripheral, some []*agent) (cti.ResyncStats, error) {
+	stats, again, err := l.readOnce(ctx, p, some, false)
+	for n := 0; err == nil && len(again) > 0 && n < rereads; n++ {
+		t := time.NewTimer(rereadAfter)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return stats, context.Cause(ctx)
+		}
+		_, again, err = l.readOnce(ctx, nil, again, false)
+	}
+	return stats, err
 }
 
 // snapshot is what was read about one agent.
@@ -31,13 +57,11 @@ type snapshot struct {
 	callsErr error
 }
 
-// read reads agents and their calls: all of the link, those of one peripheral,
-// or some. quiet says that no events are applied meanwhile, so that what the
-// switch does not name is gone; otherwise that holds only for agents whom
-// nothing touched since.
-func (l *Link) read(ctx context.Context, p *peripheral, some []*agent, quiet bool) (cti.ResyncStats, error) {
+// readOnce reads agents and their calls: all of the link, those of one
+// peripheral, or some. quiet says that no events are applied meanwhile;
+// otherwise it returns the agents to whom something happened since.
+func (l *Link) readOnce(ctx context.Context, p *peripheral, some []*agent, quiet bool) (stats cti.ResyncStats, again []*agent, err error) {
 	c := l.c
-	var stats cti.ResyncStats
 	var shots []*snapshot
 	if err := c.st.do(ctx, func() {
 		take := func(a *agent) {
@@ -55,9 +79,9 @@ func (l *Link) read(ctx context.Context, p *peripheral, some []*agent, quiet boo
 			take(a)
 		}
 	}); err != nil {
-		return stats, err
+		return stats, nil, err
 	}
-	err := l.window.Each(ctx, 2*len(shots), func(ctx context.Context, i int) error {
+	err = l.window.Each(ctx, 2*len(shots), func(ctx context.Context, i int) error {
 		s := shots[i/2]
 		if i%2 == 0 {
 			s.state, s.stateErr = ask[*cti.QueryAgentStateConf](ctx, l, &cti.QueryAgentStateReq{PeripheralID: s.per, MRDID: voiceMRD, AgentID: s.agent})
@@ -72,7 +96,7 @@ func (l *Link) read(ctx context.Context, p *peripheral, some []*agent, quiet boo
 		return err
 	})
 	if lost(err) {
-		return stats, err
+		return stats, nil, err
 	}
 	conns := map[callKey]connection{}
 	for _, s := range shots {
@@ -96,7 +120,7 @@ func (l *Link) read(ctx context.Context, p *peripheral, some []*agent, quiet boo
 		return err
 	})
 	if lost(err) {
-		return stats, err
+		return stats, nil, err
 	}
 	calls := make(map[callKey]*cti.SnapshotCallConf, len(keys))
 	for i, k := range keys {
@@ -105,10 +129,10 @@ func (l *Link) read(ctx context.Context, p *peripheral, some []*agent, quiet boo
 			stats.Failed++
 		}
 	}
-	if err := c.applyWait(ctx, func() { l.compare(shots, calls, quiet, some == nil && p == nil, &stats) }); err != nil {
-		return stats, err
+	if err := c.applyWait(ctx, func() { again = l.compare(shots, calls, quiet, some == nil && p == nil, &stats) }); err != nil {
+		return stats, nil, err
 	}
-	return stats, nil
+	return stats, again, nil
 }
 
 // ask sends one request of a snapshot.
@@ -138,8 +162,9 @@ func notLoggedOn(err error) bool {
 		errors.Is(err, cti.ControlFailureCodeInvalidAgentIDSpecified)
 }
 
-// compare applies what was read.
-func (l *Link) compare(shots []*snapshot, calls map[callKey]*cti.SnapshotCallConf, quiet, whole bool, stats *cti.ResyncStats) {
+// compare applies what was read. It returns the agents of whom it was not
+// applied, because something happened to them since.
+func (l *Link) compare(shots []*snapshot, calls map[callKey]*cti.SnapshotCallConf, quiet, whole bool, stats *cti.ResyncStats) (again []*agent) {
 	c := l.c
 	before := map[*item]status{}
 	seen := map[*call]bool{}
@@ -162,28 +187,27 @@ func (l *Link) compare(shots []*snapshot, calls map[callKey]*cti.SnapshotCallCon
 			stats.Failed++
 			continue
 		}
+		if !quiet && a.seq != s.seq {
+			again = append(again, a)
+			continue
+		}
 		stats.Agents++
-		untouched := quiet || a.seq == s.seq
 		for _, it := range a.items {
 			before[it] = it.status
 		}
 		mode := a.rec.Mode
 		if s.stateErr != nil || s.state.AgentState == cti.AgentStateLogout {
-			if untouched {
-				c.forgotten(a)
-			}
-		} else if untouched {
+			c.forgotten(a)
+		} else {
 			if s.state.AgentExtension != "" && s.state.AgentExtension != a.rec.Extension {
 				c.setExtension(a, s.state.AgentExtension)
 			}
 			a.acd, a.acdKnown = s.state.AgentState, true
 			a.stale = false
 			if s.callsErr == nil {
-				c.applyDevice(a, s, untouched, stats)
+				c.applyDevice(a, s, stats)
 			}
 			c.readState(a, s.state.AgentState)
-		} else if s.callsErr == nil {
-			c.applyDevice(a, s, false, stats)
 		}
 		if a.rec.Mode != mode {
 			stats.Changed++
@@ -196,7 +220,7 @@ func (l *Link) compare(shots []*snapshot, calls map[callKey]*cti.SnapshotCallCon
 		c.touch(a)
 	}
 	if !whole {
-		return
+		return again
 	}
 	// Calls that nobody here is in any more are not known to the switch either.
 	for _, cl := range c.calls {
@@ -208,6 +232,7 @@ func (l *Link) compare(shots []*snapshot, calls map[callKey]*cti.SnapshotCallCon
 			cl.begun = nil
 		}
 	}
+	return again
 }
 
 // forgotten: the switch does not know the agent as logged on any more.
@@ -251,7 +276,7 @@ func (c *Connector) readState(a *agent, s cti.AgentState) {
 }
 
 // applyDevice compares the calls at an agent's phone with his items.
-func (c *Connector) applyDevice(a *agent, s *snapshot, complete bool, stats *cti.ResyncStats) {
+func (c *Connector) applyDevice(a *agent, s *snapshot, stats *cti.ResyncStats) {
 	there := map[*call]bool{}
 	for i := range s.calls {
 		dc := &s.calls[i]
@@ -270,9 +295,6 @@ func (c *Connector) applyDevice(a *agent, s *snapshot, complete bool, stats *cti
 		it.conn = conn
 		c.readConnection(it, dc.CallState)
 		cl.addParty(a.rec.Device)
-	}
-	if !complete {
-		return
 	}
 	for _, it := range append([]*item(nil), a.items...) {
 		switch {
@@ -404,7 +426,7 @@ func (l *Link) resynced() {
 func (c *Connector) readDevice(a *agent) {
 	l := a.per.link
 	c.work.Go(func() {
-		if _, err := l.read(c.ctx, nil, []*agent{a}, false); err != nil && c.ctx.Err() == nil {
+		if _, err := l.read(c.ctx, nil, []*agent{a}); err != nil && c.ctx.Err() == nil {
 			c.log.Debug("crm: agent could not be read", slog.String("err", err.Error()))
 		}
 	})
