@@ -85,6 +85,9 @@ func startLab(ctx context.Context, cfg labConfig) (_ *lab, err error) {
 	if err := l.node.Start(ctx); err != nil {
 		return nil, err
 	}
+	if l.pg != nil {
+		l.awaitLink(ctx)
+	}
 
 	if !cfg.NoSAP {
 		l.sap, err = icitest.New(&icitest.Config{
@@ -109,6 +112,27 @@ func startLab(ctx context.Context, cfg labConfig) (_ *lab, err error) {
 		}
 	}()
 	return l, nil
+}
+
+// linkWithin is how long the start waits for the connector's CTI session; the
+// connector itself would go on trying for ever.
+const linkWithin = 10 * time.Second
+
+// awaitLink waits until the connector has read the switch, so that who reads
+// "ready" can log agents in.
+func (l *lab) awaitLink(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, linkWithin)
+	defer cancel()
+	changes := l.node.Watch(ctx)
+	up := func() bool { return l.node.Health().Condition == connects.ConditionOK }
+	if up() {
+		return
+	}
+	for range changes {
+		if up() {
+			return
+		}
+	}
 }
 
 // connector is the configuration that a real installation has in a file.
