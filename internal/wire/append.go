@@ -6,16 +6,21 @@ import "encoding/binary"
 // take, each of them.
 type Width uint8
 
-// The two widths in use.
+// The widths in use.
 const (
 	Narrow Width = 1 // tag and length of one byte, data up to 255 bytes
 	Wide   Width = 2 // tag and length of two bytes, data up to 65535 bytes
+	Long   Width = 4 // tag and length of four bytes, data up to 2 GiB, tags up to 65535
 )
 
-// Max returns the largest tag and the largest length that w can express.
+// Max returns the largest length that w can express, which for Narrow and Wide is
+// also the largest tag; that of Long is 65535.
 func (w Width) Max() int {
-	if w == Narrow {
+	switch w {
+	case Narrow:
 		return 0xFF
+	case Long:
+		return 1<<31 - 1
 	}
 	return 0xFFFF
 }
@@ -32,8 +37,11 @@ func AppendUint64(dst []byte, v uint64) []byte { return binary.BigEndian.AppendU
 // AppendTag appends the tag and the length that open a tagged field. The
 // caller has compared both with w.Max.
 func AppendTag(dst []byte, w Width, tag uint16, length int) []byte {
-	if w == Narrow {
+	switch w {
+	case Narrow:
 		return append(dst, byte(tag), byte(length))
+	case Long:
+		return AppendUint32(AppendUint32(dst, uint32(tag)), uint32(length))
 	}
 	return append(dst, byte(tag>>8), byte(tag), byte(length>>8), byte(length))
 }

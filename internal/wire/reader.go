@@ -97,6 +97,17 @@ func (r *Reader) Uint32(field string) uint32 {
 	return v
 }
 
+// Uint64 reads eight bytes.
+func (r *Reader) Uint64(field string) uint64 {
+	if r.err != nil || len(r.buf)-r.off < 8 {
+		r.short(field)
+		return 0
+	}
+	v := binary.BigEndian.Uint64(r.buf[r.off:])
+	r.off += 8
+	return v
+}
+
 // Fixed reads n bytes and returns a part of the copy of the body.
 func (r *Reader) Fixed(field string, n int) []byte {
 	if r.err != nil || len(r.buf)-r.off < n {
@@ -122,9 +133,18 @@ func (r *Reader) Next(w Width) bool {
 		return false
 	}
 	var n int
-	if w == Narrow {
+	switch w {
+	case Narrow:
 		r.tag, n = uint16(r.buf[r.off]), int(r.buf[r.off+1])
-	} else {
+	case Long:
+		tag, length := binary.BigEndian.Uint32(r.buf[r.off:]), binary.BigEndian.Uint32(r.buf[r.off+4:])
+		if tag > 0xFFFF || length > uint32(w.Max()) {
+			r.tag = 0
+			r.Fail("", r.off, ErrTooLarge)
+			return false
+		}
+		r.tag, n = uint16(tag), int(length)
+	default:
 		r.tag = binary.BigEndian.Uint16(r.buf[r.off:])
 		n = int(binary.BigEndian.Uint16(r.buf[r.off+2:]))
 	}
@@ -181,6 +201,15 @@ func (r *Reader) Sized(n int) []byte {
 		return nil
 	}
 	return r.buf[r.val:r.off]
+}
+
+// Value64 returns the current field as a number of eight bytes.
+func (r *Reader) Value64() uint64 {
+	if r.off-r.val != 8 {
+		r.Fail("", r.val, ErrLength)
+		return 0
+	}
+	return binary.BigEndian.Uint64(r.buf[r.val:])
 }
 
 // Text returns the current field as text: up to the first NUL, or all of it

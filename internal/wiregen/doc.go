@@ -65,7 +65,7 @@
 //	field NAME TYPE MAX TAG      a floating field: largest size, name of the tag
 //	list NAME COUNT ENTRY        begins a list, end ends it
 //
-// Types are CHAR UCHAR SHORT USHORT INT UINT BOOL TIME STRING UNSPEC NAMEDVAR
+// Types are CHAR UCHAR SHORT USHORT INT UINT ULONG BOOL TIME STRING UNSPEC NAMEDVAR
 // NAMEDARRAY TASKID; a fixed UNSPEC has its size, UNSPEC:8.
 //
 // Options of fixed and field:

@@ -67,6 +67,8 @@ func goType(typ string) string {
 		return "int32"
 	case "UINT", "TIME":
 		return "uint32"
+	case "ULONG":
+		return "uint64"
 	case "BOOL":
 		return "bool"
 	case "STRING":
@@ -98,6 +100,8 @@ func size(typ string) int {
 		return 2
 	case "INT", "UINT", "TIME":
 		return 4
+	case "ULONG":
+		return 8
 	case "TASKID":
 		return 12
 	}

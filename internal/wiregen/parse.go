@@ -129,7 +129,7 @@ var (
 	directions = []string{"client->server", "server->client", "both"}
 	statuses   = []string{"verified", "assumed", "opaque"}
 	roles      = []string{"request", "confirm", "event", "send"}
-	wireTypes  = []string{"CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "BOOL", "TIME", "STRING",
+	wireTypes  = []string{"CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "ULONG", "BOOL", "TIME", "STRING",
 		"UNSPEC", "NAMEDVAR", "NAMEDARRAY", "TASKID"}
 )
 
