@@ -11,7 +11,12 @@ require (
 
 require golang.org/x/net v0.62.0
 
-require go.etcd.io/bbolt v1.5.0
+require (
+	github.com/jackc/puddle/v2 v2.2.3
+	go.etcd.io/bbolt v1.5.0
+)
+
+require golang.org/x/sync v0.24.0 // indirect
 
 require github.com/BurntSushi/toml v1.6.0
 

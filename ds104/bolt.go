@@ -3,6 +3,7 @@ package ds104
 import (
 	"bytes"
 	"context"
+	"crypto/cipher"
 	"encoding/binary"
 	stderrors "errors"
 	"fmt"
@@ -36,6 +37,16 @@ type BoltOptions struct {
 	// LockTimeout is how long OpenBolt waits for another process to let go of the
 	// file; 0 = one second.
 	LockTimeout time.Duration
+	// MaxValue is the largest value in bytes, at most MaxMaxValue; 0 = MaxValue.
+	MaxValue int
+	// Side makes the store one side of a Pair: deletions are remembered, and its
+	// revisions never equal those of the other side.
+	Side Side
+	// Key, when set, encrypts the values in the file with AES-256 in GCM: 32 bytes.
+	// Keys of entries, revisions and times stay readable. A file keeps for ever what
+	// it was made with: OpenBolt returns ErrKey for another key, for one where none is
+	// needed and for none where one is.
+	Key []byte
 }
 
 // BoltStats is a snapshot of a [Bolt]. The counters run since it was opened.
@@ -66,6 +77,8 @@ type Bolt struct {
 	closed bool
 	kick   chan struct{} // capacity 1: the writer has something to do
 	stats  BoltStats     // Entries, Bytes, Revision as of the last commit
+	sums   sums          // nil until Digest is called
+	seal   cipher.AEAD   // nil: values are in the file as they are; set once
 	done   chan struct{} // closed when the writer has ended
 }
 
@@ -77,6 +90,10 @@ var (
 	bucketExpiry = []byte("expiry")
 	keyVersion   = []byte("version")
 	keyCounts    = []byte("counts") // revision, entries, bytes
+	keySealed    = []byte("sealed") // a known text, encrypted, when values are
+	bucketTombs  = []byte("tombs")
+	// bucketTombOrder has time and key of the deletions that are remembered.
+	bucketTombOrder = []byte("tombOrder")
 )
 
 const boltVersion = 1
@@ -88,9 +105,22 @@ const (
 	maxBatchBytes = 32 << 20
 )
 
+// opKind says what a boltOp does.
+type opKind uint8
+
+const (
+	opPut opKind = iota
+	opDelete
+	opApply
+	opAdvance
+	opSums
+)
+
 // boltOp is a Put or Delete on its way to the writer.
 type boltOp struct {
-	del   bool
+	kind  opKind
+	items []Item // of opApply
+	count int    // how many of items were newer
 	key   []byte
 	value []byte
 	o     PutOptions // IfRevision also for Delete
@@ -107,14 +137,17 @@ func OpenBolt(path string, o *BoltOptions) (*Bolt, error) {
 	if o != nil {
 		b.opts = *o
 	}
-	m := MemoryOptions{MaxEntries: b.opts.MaxEntries, MaxBytes: b.opts.MaxBytes, History: b.opts.History, HistoryBytes: b.opts.HistoryBytes}
+	m := MemoryOptions{MaxValue: b.opts.MaxValue, Side: b.opts.Side, MaxEntries: b.opts.MaxEntries, MaxBytes: b.opts.MaxBytes, History: b.opts.History, HistoryBytes: b.opts.HistoryBytes}
 	if err := m.validate(); err != nil {
 		return nil, err
 	}
 	m.setDefaults()
-	b.opts.MaxEntries, b.opts.MaxBytes = m.MaxEntries, m.MaxBytes
+	b.opts.MaxEntries, b.opts.MaxBytes, b.opts.MaxValue = m.MaxEntries, m.MaxBytes, m.MaxValue
 	if b.opts.LockTimeout <= 0 {
 		b.opts.LockTimeout = time.Second
+	}
+	if err := b.setKey(); err != nil {
+		return nil, err
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: b.opts.LockTimeout, FreelistType: bolt.FreelistMapType})
 	if stderrors.Is(err, bolterrors.ErrTimeout) {
@@ -136,7 +169,7 @@ func OpenBolt(path string, o *BoltOptions) (*Bolt, error) {
 
 // prepare makes the buckets of a new file and reads the counts of an old one.
 func (b *Bolt) prepare(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketData, bucketExpiry} {
+	for _, name := range [][]byte{bucketMeta, bucketData, bucketExpiry, bucketTombs, bucketTombOrder} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return errors.Wrap(err, "create")
 		}
@@ -148,6 +181,9 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 		}
 	} else if len(v) != 1 || v[0] > boltVersion {
 		return ErrVersion
+	}
+	if err := b.checkKey(meta); err != nil {
+		return err
 	}
 	c := meta.Get(keyCounts)
 	if c == nil {
@@ -162,16 +198,6 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 	return nil
 }
 
-// A stored value begins with its revision and expiry (nanoseconds, 0 = never).
-const boltHead = 16
-
-func unpack(v []byte) (rev Revision, expires int64, value []byte, err error) {
-	if len(v) < boltHead {
-		return 0, 0, nil, stderrors.New("ds104: damaged entry")
-	}
-	return Revision(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint64(v[8:])), v[boltHead:], nil
-}
-
 func dead(expires, now int64) bool { return expires != 0 && expires <= now }
 
 func expiryOf(nanos int64) time.Time {
@@ -181,20 +207,15 @@ func expiryOf(nanos int64) time.Time {
 	return time.Unix(0, nanos)
 }
 
-// entryOf copies a stored value out of the mapped file.
-func entryOf(key, v []byte) (Entry, int64, error) {
-	rev, expires, value, err := unpack(v)
-	if err != nil {
-		return Entry{}, 0, err
-	}
-	return Entry{Key: string(key), Value: bytes.Clone(value), Revision: rev, Expires: expiryOf(expires)}, expires, nil
-}
-
 func (b *Bolt) view(ctx context.Context, f func(data *bolt.Bucket, now int64) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	err := b.db.View(func(tx *bolt.Tx) error { return f(tx.Bucket(bucketData), time.Now().UnixNano()) })
+	return b.closedErr(err)
+}
+
+func (b *Bolt) closedErr(err error) error {
 	if stderrors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
@@ -209,7 +230,7 @@ func (b *Bolt) Get(ctx context.Context, key string) (e Entry, err error) {
 			return ErrNotFound
 		}
 		var expires int64
-		if e, expires, err = entryOf([]byte(key), v); err == nil && dead(expires, now) {
+		if e, expires, err = b.entry([]byte(key), v); err == nil && dead(expires, now) {
 			e, err = Entry{}, ErrNotFound
 		}
 		return err
@@ -219,9 +240,13 @@ func (b *Bolt) Get(ctx context.Context, key string) (e Entry, err error) {
 
 // List implements [Store].
 func (b *Bolt) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
+	return b.listFrom(ctx, prefix, prefix)
+}
+
+func (b *Bolt) listFrom(ctx context.Context, prefix, begin string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		page := make([]Entry, 0, listPage)
-		for from := []byte(prefix); from != nil; {
+		for from := []byte(max(begin, prefix)); from != nil; {
 			page = page[:0]
 			next := []byte(nil)
 			err := b.view(ctx, func(data *bolt.Bucket, now int64) error {
@@ -231,7 +256,7 @@ func (b *Bolt) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] 
 						next = bytes.Clone(k)
 						return nil
 					}
-					e, expires, err := entryOf(k, v)
+					e, expires, err := b.entry(k, v)
 					if err != nil {
 						return err
 					}
@@ -258,21 +283,15 @@ func (b *Bolt) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] 
 // Put implements [Store]. It returns when the value is on the disk. When ctx ends
 // before, the value may or may not be written.
 func (b *Bolt) Put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error) {
-	switch {
-	case key == "" || o.TTL < 0 || o.IfAbsent && o.IfRevision != 0:
-		return 0, ErrInvalid
-	case len(key) > MaxKey || len(value) > MaxValue:
-		return 0, ErrTooLarge
+	if err := checkPut(len(key), len(value), b.opts.MaxValue, &o); err != nil {
+		return 0, err
 	}
 	return b.do(ctx, &boltOp{key: []byte(key), value: bytes.Clone(value), o: o, done: make(chan struct{})})
 }
 
 // Delete implements [Store].
 func (b *Bolt) Delete(ctx context.Context, key string, at Revision) error {
-	if key == "" {
-		return ErrInvalid
-	}
-	_, err := b.do(ctx, &boltOp{del: true, key: []byte(key), o: PutOptions{IfRevision: at}, done: make(chan struct{})})
+	_, err := b.Remove(ctx, key, at)
 	return err
 }
 

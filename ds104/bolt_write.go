@@ -60,18 +60,24 @@ type batchTx struct {
 	b            *Bolt
 	data, expiry *bolt.Bucket
 	now          time.Time
+	tombs        *bolt.Bucket
+	tombOrder    *bolt.Bucket
 	stats        BoltStats
 	changes      []change
+	toggles      []toggle // of the sums, when it has them
+	newest       Revision // that watchers have seen, or will
+	skip         bool     // a change belongs before newest: watchers get a gap
 }
 
 // commit applies a batch, and lets entries expire that are due. It returns when
 // the next one expires. When the transaction fails, every operation of the batch
 // gets its error and nothing has changed.
 func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
+	b.buildSums(batch)
 	b.mu.Lock()
-	t := batchTx{b: b, now: time.Now(), stats: b.stats}
+	t := batchTx{b: b, now: time.Now(), stats: b.stats, newest: b.feed.newest()}
 	b.mu.Unlock()
-	due := false
+	due, before := false, t.stats.Revision
 	_ = b.db.View(func(tx *bolt.Tx) error {
 		due, next = firstDue(tx.Bucket(bucketExpiry), t.now)
 		return nil
@@ -81,6 +87,7 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 	}
 	err := b.db.Update(func(tx *bolt.Tx) error {
 		t.data, t.expiry = tx.Bucket(bucketData), tx.Bucket(bucketExpiry)
+		t.tombs, t.tombOrder = tx.Bucket(bucketTombs), tx.Bucket(bucketTombOrder)
 		if err := t.expire(); err != nil {
 			return err
 		}
@@ -89,9 +96,12 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 				return err
 			}
 		}
-		if len(t.changes) == 0 {
+		if len(t.changes) == 0 && t.stats.Revision == before {
 			_, next = firstDue(t.expiry, t.now)
 			return errNothing // no flush for refusals
+		}
+		if t.skip {
+			t.stats.Revision = b.opts.Side.next(t.stats.Revision)
 		}
 		var c [24]byte
 		binary.BigEndian.PutUint64(c[:], uint64(t.stats.Revision))
@@ -116,7 +126,7 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 	}
 	b.mu.Unlock()
 	if err == nil {
-		b.feed.publish(t.changes...)
+		b.publish(&t)
 	} else {
 		next = t.now.Add(time.Second) // for what is due; not at once again
 	}
@@ -157,7 +167,8 @@ func (t *batchTx) expire() error {
 			}
 			continue
 		}
-		if err := t.remove(key, bytes.Clone(old)); err != nil {
+		t.stats.Revision = t.b.opts.Side.next(t.stats.Revision)
+		if err := t.remove(key, bytes.Clone(old), t.stats.Revision); err != nil {
 			return err
 		}
 		t.stats.Expired++
@@ -167,69 +178,101 @@ func (t *batchTx) expire() error {
 // apply does one operation. A refusal is the operation's own error; the error
 // returned is that of the file and ends the transaction.
 func (t *batchTx) apply(op *boltOp) error {
+	if op.kind == opApply || op.kind == opAdvance || op.kind == opSums {
+		return t.replicate(op)
+	}
 	old := t.data.Get(op.key)
 	var rev Revision
-	var oldSize int64
 	if old != nil {
 		old = bytes.Clone(old) // valid only until the bucket changes
-		var err error
-		if rev, _, _, err = unpack(old); err != nil {
+		h, err := unpack(old)
+		if err != nil {
 			return err
 		}
-		oldSize = int64(len(op.key) + len(old) - boltHead)
+		rev = h.rev
 	}
 	if op.o.IfAbsent && old != nil || op.o.IfRevision != 0 && rev != op.o.IfRevision {
 		t.stats.Refused++
 		op.err = ErrRevision
 		return nil
 	}
-	if op.del {
+	if op.kind == opDelete {
 		if old == nil {
 			return nil
 		}
 		t.stats.Deletes++
-		return t.remove(op.key, old)
+		op.rev = t.b.opts.Side.next(t.stats.Revision)
+		t.stats.Revision = op.rev
+		if err := t.remove(op.key, old, op.rev); err != nil {
+			return err
+		}
+		return t.addTomb(op.key, op.rev)
 	}
-	grows := int64(len(op.key)+len(op.value)) - oldSize
-	if old == nil && t.stats.Entries >= t.b.opts.MaxEntries || grows > 0 && t.stats.Bytes+grows > t.b.opts.MaxBytes {
-		t.stats.Full++
+	next := t.b.opts.Side.next(t.stats.Revision)
+	full, err := t.set(op.key, op.value, old, next, op.o)
+	if err != nil {
+		return err
+	}
+	if full {
 		op.err = ErrFull
 		return nil
 	}
-	if err := t.forgetExpiry(op.key, old); err != nil {
-		return err
+	op.rev, t.stats.Revision = next, next
+	t.stats.Puts++
+	return nil
+}
+
+// set writes an entry at a revision, unless there is no room; old is what stands
+// there, or nil.
+func (t *batchTx) set(key, value, old []byte, rev Revision, o PutOptions) (full bool, err error) {
+	grows := int64(len(key) + len(value))
+	if old != nil {
+		h, err := unpack(old)
+		if err != nil {
+			return false, err
+		}
+		grows -= int64(len(key) + t.b.plainSize(h.value))
+		t.toggle(key, h.rev, false)
+	} else if err := t.dropTomb(key); err != nil {
+		return false, err
+	}
+	if old == nil && t.stats.Entries >= t.b.opts.MaxEntries || grows > 0 && t.stats.Bytes+grows > t.b.opts.MaxBytes {
+		t.stats.Full++
+		return true, nil
+	}
+	if err := t.forgetExpiry(key, old); err != nil {
+		return false, err
 	}
 	var expires int64
-	if op.o.TTL > 0 {
-		expires = t.now.Add(op.o.TTL).UnixNano()
-		if err := t.expiry.Put(expiryKey(expires, op.key), nil); err != nil {
-			return err
+	if o.TTL > 0 {
+		expires = t.now.Add(o.TTL).UnixNano()
+		if err := t.expiry.Put(expiryKey(expires, key), nil); err != nil {
+			return false, err
 		}
 	}
-	t.stats.Revision++
 	t.stats.Bytes += grows
-	t.stats.Puts++
 	if old == nil {
 		t.stats.Entries++
 	}
-	op.rev = t.stats.Revision
-	v := make([]byte, boltHead+len(op.value))
-	binary.BigEndian.PutUint64(v, uint64(op.rev))
-	binary.BigEndian.PutUint64(v[8:], uint64(expires))
-	copy(v[boltHead:], op.value)
-	t.changes = append(t.changes, change{kind: EventPut, key: string(op.key), value: op.value, rev: op.rev, expires: expiryOf(expires)})
-	return t.data.Put(op.key, v)
+	h := boltEntry{rev: rev, expires: expires, origin: cut(o.Origin, MaxOrigin), value: value}
+	t.toggle(key, rev, false)
+	t.change(change{kind: EventPut, key: string(key), value: value, rev: rev, expires: expiryOf(expires), origin: h.origin})
+	return false, t.data.Put(key, t.b.pack(key, h))
 }
 
 // remove takes an entry out.
-func (t *batchTx) remove(key, old []byte) error {
+func (t *batchTx) remove(key, old []byte, rev Revision) error {
 	if err := t.forgetExpiry(key, old); err != nil {
 		return err
 	}
-	t.stats.Revision++
+	h, err := unpack(old)
+	if err != nil {
+		return err
+	}
+	t.toggle(key, h.rev, false)
 	t.stats.Entries--
-	t.stats.Bytes -= int64(len(key) + len(old) - boltHead)
-	t.changes = append(t.changes, change{kind: EventDelete, key: string(key), rev: t.stats.Revision})
+	t.stats.Bytes -= int64(len(key) + t.b.plainSize(h.value))
+	t.change(change{kind: EventDelete, key: string(key), rev: rev})
 	return t.data.Delete(key)
 }
 
@@ -237,11 +280,11 @@ func (t *batchTx) forgetExpiry(key, old []byte) error {
 	if old == nil {
 		return nil
 	}
-	_, expires, _, err := unpack(old)
-	if err != nil || expires == 0 {
+	h, err := unpack(old)
+	if err != nil || h.expires == 0 {
 		return err
 	}
-	return t.expiry.Delete(expiryKey(expires, key))
+	return t.expiry.Delete(expiryKey(h.expires, key))
 }
 
 func expiryKey(expires int64, key []byte) []byte {

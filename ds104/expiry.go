@@ -52,7 +52,8 @@ func (m *Memory) expire() {
 	}
 	now := time.Now()
 	for len(m.due) > 0 && !m.due[0].expires.After(now) {
-		m.remove(m.due[0])
+		m.rev = m.opts.Side.next(m.rev)
+		m.remove(m.due[0], m.rev)
 		m.stats.Expired++
 	}
 	m.setAlarm()

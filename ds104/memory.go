@@ -30,6 +30,11 @@ type MemoryOptions struct {
 	// is further behind gets EventGap; 0 = DefaultHistory and DefaultHistoryBytes.
 	History      int
 	HistoryBytes int64
+	// MaxValue is the largest value in bytes, at most MaxMaxValue; 0 = MaxValue.
+	MaxValue int
+	// Side makes the store one side of a Pair: deletions are remembered, and its
+	// revisions never equal those of the other side.
+	Side Side
 }
 
 func (o *MemoryOptions) validate() error {
@@ -39,11 +44,17 @@ func (o *MemoryOptions) validate() error {
 		value int64
 	}{
 		{"MaxEntries", int64(o.MaxEntries)}, {"MaxBytes", o.MaxBytes},
-		{"History", int64(o.History)}, {"HistoryBytes", o.HistoryBytes},
+		{"MaxValue", int64(o.MaxValue)}, {"History", int64(o.History)}, {"HistoryBytes", o.HistoryBytes},
 	} {
 		if f.value < 0 {
 			errs = append(errs, fmt.Errorf("ds104: option %s=%d: must not be negative", f.name, f.value))
 		}
+	}
+	if o.MaxValue > MaxMaxValue {
+		errs = append(errs, fmt.Errorf("ds104: option MaxValue=%d: at most %d", o.MaxValue, MaxMaxValue))
+	}
+	if o.Side < Alone || o.Side > SideB {
+		errs = append(errs, fmt.Errorf("ds104: option Side=%d: must be Alone, SideA or SideB", o.Side))
 	}
 	return errors.Join(errs...)
 }
@@ -54,6 +65,9 @@ func (o *MemoryOptions) setDefaults() {
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.MaxValue == 0 {
+		o.MaxValue = MaxValue
 	}
 	if o.History == 0 {
 		o.History = DefaultHistory
@@ -92,6 +106,8 @@ type Memory struct {
 	alarm  time.Time   // for which timer is set
 	rev    Revision
 	bytes  int64
+	tombs  tombs
+	sums   sums
 	stats  MemoryStats
 	closed bool
 }
@@ -104,11 +120,12 @@ type item struct {
 	value   []byte
 	rev     Revision
 	expires time.Time // zero: never
-	heap    int       // index in due, -1: not in it
+	origin  string
+	heap    int // index in due, -1: not in it
 }
 
 func (it *item) entry() Entry {
-	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0)}
+	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0), Origin: it.origin}
 }
 
 func (it *item) size() int64 { return int64(len(it.key) + len(it.value)) }
@@ -124,6 +141,9 @@ func NewMemory(o *MemoryOptions) *Memory {
 		panic(err)
 	}
 	m.opts.setDefaults()
+	if m.opts.Side != Alone {
+		m.sums = make(sums, Buckets)
+	}
 	m.feed.history = history{max: m.opts.History, maxBytes: m.opts.HistoryBytes}
 	return m
 }
@@ -159,13 +179,39 @@ func (m *Memory) Get(ctx context.Context, key string) (Entry, error) {
 
 // Put implements [Store].
 func (m *Memory) Put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error) {
-	switch {
-	case key == "" || o.TTL < 0 || o.IfAbsent && o.IfRevision != 0:
-		return 0, ErrInvalid
-	case len(key) > MaxKey || len(value) > MaxValue:
-		return 0, ErrTooLarge
+	if err := checkPut(len(key), len(value), m.opts.MaxValue, &o); err != nil {
+		return 0, err
 	}
-	value = bytes.Clone(value) // before the lock: it may be large
+	return m.put(ctx, key, bytes.Clone(value), o) // before the lock: it may be large
+}
+
+// checkPut finds what is wrong with the arguments of a Put.
+func checkPut(key, value, maxValue int, o *PutOptions) error {
+	switch {
+	case key == 0 || o.TTL < 0 || o.IfAbsent && o.IfRevision != 0:
+		return ErrInvalid
+	case key > MaxKey || value > maxValue:
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// peek is Get without a copy of the value, which the caller must not change.
+func (m *Memory) peek(ctx context.Context, key []byte) (Entry, error) {
+	err := m.lock(ctx)
+	defer m.mu.Unlock()
+	if err != nil {
+		return Entry{}, err
+	}
+	it := m.items[string(key)]
+	if it == nil {
+		return Entry{}, ErrNotFound
+	}
+	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin}, nil
+}
+
+// put is Put of valid arguments that keeps value.
+func (m *Memory) put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error) {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
@@ -176,13 +222,25 @@ func (m *Memory) Put(ctx context.Context, key string, value []byte, o PutOptions
 		m.stats.Refused++
 		return 0, ErrRevision
 	}
+	rev := m.opts.Side.next(m.rev)
+	if err := m.set(old, key, value, rev, o); err != nil {
+		return 0, err
+	}
+	m.rev = rev
+	m.stats.Puts++
+	return rev, nil
+}
+
+// set writes an entry at a revision and publishes that; old is what the key has, or
+// nil. Caller holds mu.
+func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOptions) error {
 	grows := int64(len(key) + len(value))
 	if old != nil {
 		grows -= old.size()
 	}
 	if old == nil && len(m.items) >= m.opts.MaxEntries || grows > 0 && m.bytes+grows > m.opts.MaxBytes {
 		m.stats.Full++
-		return 0, ErrFull
+		return ErrFull
 	}
 	it := old
 	if it == nil {
@@ -190,53 +248,63 @@ func (m *Memory) Put(ctx context.Context, key string, value []byte, o PutOptions
 		it = &item{key: key, heap: -1}
 		m.items[key] = it
 		m.keys.insert(key)
+		m.dropTomb(key)
+	} else {
+		m.sums.toggle(key, it.rev, false)
 	}
+	m.sums.toggle(key, rev, false)
 	m.bytes += grows
-	m.rev++
-	it.value, it.rev, it.expires = value, m.rev, time.Time{}
+	it.value, it.rev, it.expires, it.origin = value, rev, time.Time{}, cut(o.Origin, MaxOrigin)
 	if o.TTL > 0 {
 		it.expires = time.Now().Add(o.TTL)
 	}
 	m.due.set(it)
 	m.setAlarm()
-	m.stats.Puts++
-	m.feed.publish(change{kind: EventPut, key: it.key, value: value, rev: m.rev, expires: it.expires})
-	return m.rev, nil
+	m.publish(change{kind: EventPut, key: it.key, value: value, rev: rev, expires: it.expires, origin: it.origin})
+	return nil
 }
 
 // Delete implements [Store].
 func (m *Memory) Delete(ctx context.Context, key string, at Revision) error {
+	_, err := m.Remove(ctx, key, at)
+	return err
+}
+
+// Remove implements [Replica].
+func (m *Memory) Remove(ctx context.Context, key string, at Revision) (Revision, error) {
 	if key == "" {
-		return ErrInvalid
+		return 0, ErrInvalid
 	}
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	it := m.items[key]
 	if it == nil && at == 0 {
-		return nil
+		return 0, nil
 	}
 	if it == nil || at != 0 && it.rev != at {
 		m.stats.Refused++
-		return ErrRevision
+		return 0, ErrRevision
 	}
-	m.remove(it)
+	m.rev = m.opts.Side.next(m.rev)
+	m.remove(it, m.rev)
+	m.addTomb(it.key, m.rev)
 	m.setAlarm()
 	m.stats.Deletes++
-	return nil
+	return m.rev, nil
 }
 
 // remove takes an item out and publishes that. Caller holds mu.
-func (m *Memory) remove(it *item) {
+func (m *Memory) remove(it *item, rev Revision) {
 	delete(m.items, it.key)
 	m.keys.remove(it.key)
+	m.sums.toggle(it.key, it.rev, false)
 	it.expires = time.Time{}
 	m.due.set(it)
 	m.bytes -= it.size()
-	m.rev++
-	m.feed.publish(change{kind: EventDelete, key: it.key, rev: m.rev})
+	m.publish(change{kind: EventDelete, key: it.key, rev: rev})
 }
 
 // listPage is how many entries List copies while it holds the lock.
@@ -249,9 +317,14 @@ func (m *Memory) Watch(ctx context.Context, prefix string, after Revision) iter.
 
 // List implements [Store].
 func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
+	return m.listFrom(ctx, prefix, prefix)
+}
+
+func (m *Memory) listFrom(ctx context.Context, prefix, from string) iter.Seq2[Entry, error] {
+	from = max(from, prefix)
 	return func(yield func(Entry, error) bool) {
 		page := make([]Entry, 0, listPage)
-		for from := prefix; ; {
+		for from := from; ; {
 			err := m.lock(ctx)
 			page = page[:0]
 			more := false
@@ -310,7 +383,7 @@ func (m *Memory) Close() error {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
-	m.items, m.keys, m.due = nil, keyList{}, nil
+	m.items, m.keys, m.due, m.tombs = nil, keyList{}, nil, tombs{}
 	m.bytes = 0
 	m.feed.close()
 	return nil

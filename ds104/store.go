@@ -28,8 +28,12 @@ var (
 const (
 	// MaxKey is the longest key in bytes. A key is any text of at least one byte.
 	MaxKey = 512
-	// MaxValue is the longest value in bytes.
+	// MaxValue is the longest value in bytes, unless a store has another limit.
 	MaxValue = 1 << 20
+	// MaxMaxValue is the highest limit that a store can be given.
+	MaxMaxValue = 64 << 20
+	// MaxOrigin is how much of an origin is kept, in bytes.
+	MaxOrigin = 128
 )
 
 // Revision numbers the changes of a store. It grows with every change, also when
@@ -44,6 +48,8 @@ type Entry struct {
 	Revision Revision
 	// Expires is when the entry vanishes; zero means never.
 	Expires time.Time
+	// Origin is who wrote the entry; see PutOptions.
+	Origin string
 }
 
 // PutOptions qualify [Store.Put]. The zero value writes unconditionally and for ever.
@@ -54,6 +60,9 @@ type PutOptions struct {
 	IfRevision Revision
 	// IfAbsent writes only when the key has no value. It excludes IfRevision.
 	IfAbsent bool
+	// Origin says who writes, for people who look at the entry: at most MaxOrigin
+	// bytes, cut off. A Server puts the name of its client here.
+	Origin string
 }
 
 // EventKind says what a watched change is.

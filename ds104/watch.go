@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -16,12 +17,12 @@ type change struct {
 	value   []byte
 	rev     Revision
 	expires time.Time
+	origin  string
 }
 
 func (c *change) size() int64 { return int64(len(c.key) + len(c.value)) }
 
-// history keeps the last changes, bounded by number and bytes. Revisions in it
-// are consecutive, because every change of a Memory is in it once.
+// history keeps the last changes, bounded by number and bytes, by rising revision.
 type history struct {
 	max      int
 	maxBytes int64
@@ -63,10 +64,11 @@ func (h *history) drop() {
 
 // after returns the first change with a higher revision.
 func (h *history) after(rev Revision) (change, bool) {
-	if rev < h.lost || rev >= h.lost+Revision(h.count) {
+	i := sort.Search(h.count, func(i int) bool { return h.ring[(h.first+i)%len(h.ring)].rev > rev })
+	if i == h.count {
 		return change{}, false
 	}
-	return h.ring[(h.first+int(rev-h.lost))%len(h.ring)], true
+	return h.ring[(h.first+i)%len(h.ring)], true
 }
 
 // feed hands the changes of a store to its watchers. It has its own lock, so that
@@ -97,6 +99,16 @@ func (f *feed) wakeUp() {
 		close(f.wake)
 		f.wake = nil
 	}
+}
+
+// skip forgets the changes so far, because one came that belongs before them, and
+// goes on at a revision: every watcher gets a gap.
+func (f *feed) skip(rev Revision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.history = history{max: f.history.max, maxBytes: f.history.maxBytes, lost: rev}
+	f.rev = rev
+	f.wakeUp()
 }
 
 // close ends the watchers and frees the history.
@@ -166,7 +178,7 @@ func (f *feed) next(ctx context.Context, prefix string, at Revision) (Event, Rev
 		at = c.rev
 		if strings.HasPrefix(c.key, prefix) {
 			return Event{Kind: c.kind, Entry: Entry{
-				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires.Round(0),
+				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires.Round(0), Origin: c.origin,
 			}}, at, nil, nil
 		}
 	}

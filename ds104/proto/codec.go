@@ -102,7 +102,7 @@ type decoder struct {
 
 func newDecoder(body []byte, _ Version) decoder { return decoder{Reader: wire.NewReader(body)} }
 
-func (d *decoder) next() bool                 { return d.Next(width) }
+func (d *decoder) next() bool                { return d.Next(width) }
 func (d *decoder) boolean(field string) bool { return d.Uint16(field) != 0 }
 
 // once reports whether the field comes for the first time; a second one goes to Extra.

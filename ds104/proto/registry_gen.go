@@ -33,8 +33,8 @@ const (
 	TypeApplyConf     MessageType = 41 // APPLY_CONF
 	TypeDigestReq     MessageType = 42 // DIGEST_REQ
 	TypeDigestConf    MessageType = 43 // DIGEST_CONF
-	TypeBucketReq     MessageType = 44 // BUCKET_REQ
-	TypeBucketConf    MessageType = 45 // BUCKET_CONF
+	TypeScanReq       MessageType = 44 // SCAN_REQ
+	TypeScanConf      MessageType = 45 // SCAN_CONF
 )
 
 // NewMessage returns an empty message of a type, a *Raw for a type that is
@@ -99,10 +99,10 @@ func NewMessage(t MessageType) Message {
 		return new(DigestReq)
 	case TypeDigestConf:
 		return new(DigestConf)
-	case TypeBucketReq:
-		return new(BucketReq)
-	case TypeBucketConf:
-		return new(BucketConf)
+	case TypeScanReq:
+		return new(ScanReq)
+	case TypeScanConf:
+		return new(ScanConf)
 	}
 	return &Raw{MessageType: t}
 }
@@ -138,6 +138,6 @@ var messageTable = [...]MessageInfo{
 	{Type: 41, Name: "APPLY_CONF", Category: "replica", Direction: ToClient, Status: Verified, Role: RoleConfirm, Purpose: "the entries are in, or older than what is there"},
 	{Type: 42, Name: "DIGEST_REQ", Category: "replica", Direction: ToServer, Status: Verified, Role: RoleRequest, Answer: 43, Purpose: "asks for the sums of all buckets"},
 	{Type: 43, Name: "DIGEST_CONF", Category: "replica", Direction: ToClient, Status: Verified, Role: RoleConfirm, Purpose: "one sum for each bucket of keys"},
-	{Type: 44, Name: "BUCKET_REQ", Category: "replica", Direction: ToServer, Status: Verified, Role: RoleRequest, Answer: 45, Purpose: "asks for keys and revisions of a bucket, deletions included"},
-	{Type: 45, Name: "BUCKET_CONF", Category: "replica", Direction: ToClient, Status: Verified, Role: RoleConfirm, Purpose: "a page of keys and revisions, in key order"},
+	{Type: 44, Name: "SCAN_REQ", Category: "replica", Direction: ToServer, Status: Verified, Role: RoleRequest, Answer: 45, Purpose: "asks for keys and revisions in some buckets, deletions included"},
+	{Type: 45, Name: "SCAN_CONF", Category: "replica", Direction: ToClient, Status: Verified, Role: RoleConfirm, Purpose: "a page of keys and revisions"},
 }

@@ -411,144 +411,156 @@ func (m *DigestConf) VisitFields(v Version, f func(FieldValue) bool) {
 func (m *DigestConf) MapText(_ func(string) string) {
 }
 
-// BucketReq is BUCKET_REQ, message 44, client to server: asks for keys and
-// revisions of a bucket, deletions included.
+// ScanReq is SCAN_REQ, message 44, client to server: asks for keys and
+// revisions in some buckets, deletions included.
 //
-// It is answered by BUCKET_CONF, or by a failure.
-type BucketReq struct {
+// It is answered by SCAN_CONF, or by a failure.
+type ScanReq struct {
 	// InvokeID: UINT.
 	InvokeID uint32
-	// Bucket: UINT.
-	Bucket uint32
-	// From: UNSPEC, tag 10, at most 513 bytes.
+	// Buckets: UNSPEC, tag 15, at most 128 bytes, required.
+	Buckets []byte
+	// From: UNSPEC, tag 10, at most 513 bytes. Cursor of the page; empty = the
+	// first.
 	From []byte
 
 	Floating
 }
 
-// Type returns TypeBucketReq.
-func (m *BucketReq) Type() MessageType { return TypeBucketReq }
+// Type returns TypeScanReq.
+func (m *ScanReq) Type() MessageType { return TypeScanReq }
 
 // String returns the message in one line, without passwords.
-func (m *BucketReq) String() string { return Text(m) }
+func (m *ScanReq) String() string { return Text(m) }
 
 // LogValue implements slog.LogValuer; it shows no passwords.
-func (m *BucketReq) LogValue() slog.Value { return logValue(m) }
+func (m *ScanReq) LogValue() slog.Value { return logValue(m) }
 
 // Invoke returns m.InvokeID.
-func (m *BucketReq) Invoke() uint32 { return m.InvokeID }
+func (m *ScanReq) Invoke() uint32 { return m.InvokeID }
 
 // SetInvoke sets m.InvokeID.
-func (m *BucketReq) SetInvoke(id uint32) { m.InvokeID = id }
+func (m *ScanReq) SetInvoke(id uint32) { m.InvokeID = id }
 
-func (m *BucketReq) request() {}
+func (m *ScanReq) request() {}
 
-var floatsBucketReq = []floating{
+var floatsScanReq = []floating{
+	{tag: 15, name: "Buckets", member: false},
 	{tag: 10, name: "From", member: false},
 }
 
 // Mark has the fields with these tags written even when they are empty or
 // zero, and reports whether the message has all of them.
-func (m *BucketReq) Mark(tags ...Tag) bool { return m.mark(floatsBucketReq, tags) }
+func (m *ScanReq) Mark(tags ...Tag) bool { return m.mark(floatsScanReq, tags) }
 
 // AppendTo appends the body in the layout of a version. See Message.
-func (m *BucketReq) AppendTo(dst []byte, v Version) ([]byte, error) {
+func (m *ScanReq) AppendTo(dst []byte, v Version) ([]byte, error) {
 	e := newEncoder(dst, v)
 	e.u32(m.InvokeID)
-	e.u32(m.Bucket)
 	e.floats()
-	if len(m.From) > 0 || m.Present&(1<<0) != 0 {
+	if len(m.Buckets) > 0 || m.Absent&(1<<0) == 0 {
+		e.bytes(15, "Buckets", 128, m.Buckets)
+	}
+	if len(m.From) > 0 || m.Present&(1<<1) != 0 {
 		e.bytes(10, "From", 513, m.From)
 	}
-	return e.end(TypeBucketReq, &m.Floating)
+	return e.end(TypeScanReq, &m.Floating)
 }
 
 // DecodeFrom sets the message from a body in the layout of a version. See Message.
-func (m *BucketReq) DecodeFrom(body []byte, v Version) error {
-	*m = BucketReq{}
+func (m *ScanReq) DecodeFrom(body []byte, v Version) error {
+	*m = ScanReq{}
 	d := newDecoder(body, v)
 	m.InvokeID = d.Uint32("InvokeID")
-	m.Bucket = d.Uint32("Bucket")
 	for d.next() {
 		switch d.Tag() {
-		case 10: // From
+		case 15: // Buckets
 			if d.once(&m.Floating, 0) {
+				m.Buckets = d.Bytes()
+			}
+		case 10: // From
+			if d.once(&m.Floating, 1) {
 				m.From = d.Bytes()
 				if len(m.From) == 0 {
-					m.Present |= 1 << 0
+					m.Present |= 1 << 1
 				}
 			}
 		default:
 			d.extra(&m.Floating)
 		}
 	}
-	return d.end(TypeBucketReq, &m.Floating, floatsBucketReq)
+	required := Bits(0x1)
+	m.Absent = required &^ Bits(d.seen)
+	return d.end(TypeScanReq, &m.Floating, floatsScanReq)
 }
 
 // VisitFields calls f for every field. See Message.
-func (m *BucketReq) VisitFields(v Version, f func(FieldValue) bool) {
+func (m *ScanReq) VisitFields(v Version, f func(FieldValue) bool) {
 	w := visitor{f: f}
 	w.number("InvokeID", "", int64(m.InvokeID))
-	w.number("Bucket", "", int64(m.Bucket))
-	if len(m.From) > 0 || m.Present&(1<<0) != 0 {
+	if len(m.Buckets) > 0 || m.Absent&(1<<0) == 0 {
+		w.bytes("Buckets", m.Buckets)
+	}
+	if len(m.From) > 0 || m.Present&(1<<1) != 0 {
 		w.bytes("From", m.From)
 	}
 }
 
 // MapText replaces every text. See Message.
-func (m *BucketReq) MapText(_ func(string) string) {
+func (m *ScanReq) MapText(_ func(string) string) {
 }
 
-// BucketConf is BUCKET_CONF, message 45, server to client: a page of keys
-// and revisions, in key order.
-type BucketConf struct {
+// ScanConf is SCAN_CONF, message 45, server to client: a page of keys and
+// revisions.
+type ScanConf struct {
 	// InvokeID: UINT.
 	InvokeID uint32
-	// More: BOOL.
-	More bool
 	// Count: USHORT, written as the length of its list unless that is empty.
 	Count uint16
 	// Items is the list that Count counts.
 	Items []Item
+	// Next: UNSPEC, tag 10, at most 513 bytes. Cursor of the next page; absent
+	// at the end.
+	Next []byte
 
 	Floating
 }
 
-// Type returns TypeBucketConf.
-func (m *BucketConf) Type() MessageType { return TypeBucketConf }
+// Type returns TypeScanConf.
+func (m *ScanConf) Type() MessageType { return TypeScanConf }
 
 // String returns the message in one line, without passwords.
-func (m *BucketConf) String() string { return Text(m) }
+func (m *ScanConf) String() string { return Text(m) }
 
 // LogValue implements slog.LogValuer; it shows no passwords.
-func (m *BucketConf) LogValue() slog.Value { return logValue(m) }
+func (m *ScanConf) LogValue() slog.Value { return logValue(m) }
 
 // Invoke returns m.InvokeID.
-func (m *BucketConf) Invoke() uint32 { return m.InvokeID }
+func (m *ScanConf) Invoke() uint32 { return m.InvokeID }
 
 // SetInvoke sets m.InvokeID.
-func (m *BucketConf) SetInvoke(id uint32) { m.InvokeID = id }
+func (m *ScanConf) SetInvoke(id uint32) { m.InvokeID = id }
 
-func (m *BucketConf) confirm() {}
+func (m *ScanConf) confirm() {}
 
-var floatsBucketConf = []floating{
+var floatsScanConf = []floating{
 	{tag: 5, name: "Key", member: true},
 	{tag: 6, name: "Value", member: true},
 	{tag: 7, name: "Revision", member: true},
 	{tag: 8, name: "TTL", member: true},
 	{tag: 9, name: "Flags", member: true},
 	{tag: 14, name: "Origin", member: true},
+	{tag: 10, name: "Next", member: false},
 }
 
 // Mark has the fields with these tags written even when they are empty or
 // zero, and reports whether the message has all of them.
-func (m *BucketConf) Mark(tags ...Tag) bool { return m.mark(floatsBucketConf, tags) }
+func (m *ScanConf) Mark(tags ...Tag) bool { return m.mark(floatsScanConf, tags) }
 
 // AppendTo appends the body in the layout of a version. See Message.
-func (m *BucketConf) AppendTo(dst []byte, v Version) ([]byte, error) {
+func (m *ScanConf) AppendTo(dst []byte, v Version) ([]byte, error) {
 	e := newEncoder(dst, v)
 	e.u32(m.InvokeID)
-	e.boolean(m.More)
 	e.u16(e.count("Count", m.Count, len(m.Items)))
 	e.floats()
 	for i := range m.Items {
@@ -572,15 +584,17 @@ func (m *BucketConf) AppendTo(dst []byte, v Version) ([]byte, error) {
 			e.text(14, "Origin", 129, x.Origin)
 		}
 	}
-	return e.end(TypeBucketConf, &m.Floating)
+	if len(m.Next) > 0 || m.Present&(1<<6) != 0 {
+		e.bytes(10, "Next", 513, m.Next)
+	}
+	return e.end(TypeScanConf, &m.Floating)
 }
 
 // DecodeFrom sets the message from a body in the layout of a version. See Message.
-func (m *BucketConf) DecodeFrom(body []byte, v Version) error {
-	*m = BucketConf{Items: m.Items[:0]}
+func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
+	*m = ScanConf{Items: m.Items[:0]}
 	d := newDecoder(body, v)
 	m.InvokeID = d.Uint32("InvokeID")
-	m.More = d.boolean("More")
 	m.Count = d.Uint16("Count")
 	var s0 listState
 	a0 := Bits(0x5)
@@ -654,6 +668,13 @@ func (m *BucketConf) DecodeFrom(body []byte, v Version) error {
 			if x.Origin == "" {
 				x.Present |= 1 << 5
 			}
+		case 10: // Next
+			if d.once(&m.Floating, 6) {
+				m.Next = d.Bytes()
+				if len(m.Next) == 0 {
+					m.Present |= 1 << 6
+				}
+			}
 		default:
 			d.extra(&m.Floating)
 		}
@@ -661,14 +682,13 @@ func (m *BucketConf) DecodeFrom(body []byte, v Version) error {
 	if len(m.Items) == 0 {
 		m.Items = nil
 	}
-	return d.end(TypeBucketConf, &m.Floating, floatsBucketConf)
+	return d.end(TypeScanConf, &m.Floating, floatsScanConf)
 }
 
 // VisitFields calls f for every field. See Message.
-func (m *BucketConf) VisitFields(v Version, f func(FieldValue) bool) {
+func (m *ScanConf) VisitFields(v Version, f func(FieldValue) bool) {
 	w := visitor{f: f}
 	w.number("InvokeID", "", int64(m.InvokeID))
-	w.boolean("More", m.More)
 	w.number("Count", "", int64(m.Count))
 	for i := range m.Items {
 		w.at(i)
@@ -693,10 +713,13 @@ func (m *BucketConf) VisitFields(v Version, f func(FieldValue) bool) {
 		}
 	}
 	w.done()
+	if len(m.Next) > 0 || m.Present&(1<<6) != 0 {
+		w.bytes("Next", m.Next)
+	}
 }
 
 // MapText replaces every text. See Message.
-func (m *BucketConf) MapText(f func(string) string) {
+func (m *ScanConf) MapText(f func(string) string) {
 	for i := range m.Items {
 		x := &m.Items[i]
 		mapText(&x.Origin, f)

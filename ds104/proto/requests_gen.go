@@ -80,8 +80,8 @@ func (r Requests) Digest(ctx context.Context, m *DigestReq) (*DigestConf, error)
 	return do[*DigestConf](ctx, r.do, m)
 }
 
-// Bucket sends BUCKET_REQ and waits for BUCKET_CONF: asks for keys and
-// revisions of a bucket, deletions included.
-func (r Requests) Bucket(ctx context.Context, m *BucketReq) (*BucketConf, error) {
-	return do[*BucketConf](ctx, r.do, m)
+// Scan sends SCAN_REQ and waits for SCAN_CONF: asks for keys and revisions
+// in some buckets, deletions included.
+func (r Requests) Scan(ctx context.Context, m *ScanReq) (*ScanConf, error) {
+	return do[*ScanConf](ctx, r.do, m)
 }

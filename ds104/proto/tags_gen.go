@@ -18,6 +18,7 @@ const (
 	TagName     Tag = 12 // NAME_TAG, STRING
 	TagNumber   Tag = 13 // NUMBER_TAG, ULONG
 	TagOrigin   Tag = 14 // ORIGIN_TAG, STRING
+	TagBuckets  Tag = 15 // BUCKETS_TAG, UNSPEC
 )
 
 func (t Tag) name() string {
@@ -50,6 +51,8 @@ func (t Tag) name() string {
 		return "NUMBER_TAG"
 	case 14:
 		return "ORIGIN_TAG"
+	case 15:
+		return "BUCKETS_TAG"
 	}
 	return ""
 }

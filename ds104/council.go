@@ -1,0 +1,186 @@
+package ds104
+
+import (
+	"sync"
+	"time"
+)
+
+// council knows whether this side of a pair decides: the connectors that it knows
+// elect the side, term by term. See Pair for the rule.
+type council struct {
+	side     Side
+	mu       sync.Mutex
+	term     uint64
+	deciding bool
+	voters   map[string]*voter
+	memory   time.Duration
+	tieAfter time.Duration
+	electing bool // one election at a time
+}
+
+// voter is a connector.
+type voter struct {
+	conns int
+	vote  uint64 // highest term that it wants this side to decide in
+	seen  time.Time
+}
+
+// CouncilStats say how a side stands in its pair.
+type CouncilStats struct {
+	Term      uint64
+	Deciding  bool
+	Voters    int // connectors that the side knows
+	Connected int // of them
+}
+
+func newCouncil(side Side, term uint64, memory, tieAfter time.Duration) *council {
+	return &council{side: side, term: term, memory: memory, tieAfter: tieAfter, voters: map[string]*voter{}}
+}
+
+// join counts a connection of a voter, who knows a term.
+func (c *council) join(name string, term uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learn(term)
+	v := c.voters[name]
+	if v == nil {
+		v = &voter{}
+		c.voters[name] = v
+	}
+	v.conns++
+	v.seen = time.Now()
+}
+
+// sideOf returns the side that can decide in a term.
+func sideOf(term uint64) Side {
+	if term%2 == 1 {
+		return SideA
+	}
+	return SideB
+}
+
+// termFor returns the next term after one in which a side can decide.
+func termFor(side Side, after uint64) uint64 {
+	if sideOf(after+1) == side {
+		return after + 1
+	}
+	return after + 2
+}
+
+// learn takes over a higher term: another side decides in it. Caller holds mu.
+func (c *council) learn(term uint64) {
+	if term > c.term && term <= maxTerm {
+		c.term, c.deciding = term, false
+	}
+}
+
+// leave ends a connection of a voter; for good when it says so.
+func (c *council) leave(name string, forGood bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.voters[name]
+	if v == nil {
+		return
+	}
+	if forGood {
+		delete(c.voters, name)
+		return
+	}
+	v.conns--
+	v.seen = time.Now()
+}
+
+// forget removes a voter that will not come back; for the operator.
+func (c *council) forget(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.voters[name]
+	if v == nil || v.conns > 0 {
+		return false
+	}
+	delete(c.voters, name)
+	return true
+}
+
+// count returns the known and the connected voters. Absent ones are forgotten after
+// a while as long as most are there. Caller holds mu.
+func (c *council) count() (known, connected int) {
+	for _, v := range c.voters {
+		if v.conns > 0 {
+			connected++
+		}
+	}
+	if 2*connected > len(c.voters) {
+		for name, v := range c.voters {
+			if v.conns == 0 && time.Since(v.seen) > c.memory {
+				delete(c.voters, name)
+			}
+		}
+	}
+	return len(c.voters), connected
+}
+
+// decides reports whether this side may decide in a term, and the term it knows.
+func (c *council) decides(term uint64) (bool, uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learn(term)
+	return c.deciding && c.term == term && c.quorum(), c.term
+}
+
+// quorum reports whether at least half of the voters are connected. Caller holds mu.
+func (c *council) quorum() bool {
+	known, connected := c.count()
+	return 2*connected >= known
+}
+
+func (c *council) stats() CouncilStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, connected := c.count()
+	return CouncilStats{Term: c.term, Deciding: c.deciding && 2*connected >= known, Voters: known, Connected: connected}
+}
+
+// vote counts a vote for this side to decide in a term. When it makes a majority,
+// won is called without the lock before the side begins to decide.
+func (c *council) vote(name string, term uint64, won func() error) (votes int, s CouncilStats, err error) {
+	c.mu.Lock()
+	v := c.voters[name]
+	if v == nil || term == 0 || term > maxTerm || sideOf(term) != c.side {
+		c.mu.Unlock()
+		return 0, c.stats(), ErrInvalid
+	}
+	v.vote = max(v.vote, term)
+	for _, x := range c.voters {
+		if x.vote >= term {
+			votes++
+		}
+	}
+	known, _ := c.count()
+	wins := 2*votes > known || 2*votes == known && c.tieAfter > 0 && c.absentFor(c.tieAfter)
+	if term <= c.term || !wins || c.electing {
+		c.mu.Unlock()
+		return votes, c.stats(), nil
+	}
+	c.electing = true
+	c.mu.Unlock()
+	err = won()
+	c.mu.Lock()
+	c.electing = false
+	if err == nil && term > c.term {
+		c.term, c.deciding = term, true
+	}
+	c.mu.Unlock()
+	return votes, c.stats(), err
+}
+
+// absentFor reports whether all voters that are not connected have been away for so
+// long. Caller holds mu.
+func (c *council) absentFor(d time.Duration) bool {
+	for _, v := range c.voters {
+		if v.conns == 0 && time.Since(v.seen) < d {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,4 @@
+package ds104
+
+// ipv6TrafficClass is IPV6_TCLASS.
+const ipv6TrafficClass = 0x43

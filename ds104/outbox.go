@@ -1,0 +1,136 @@
+package ds104
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/connects-go/connects/ds104/proto"
+)
+
+// outbox collects the messages for one connection. Its only writer sends what came
+// together while it sent the former ones, so many callers share few system calls.
+type outbox struct {
+	conn    net.Conn
+	timeout time.Duration // of one write
+
+	mu     sync.Mutex
+	buf    []byte
+	spare  []byte
+	room   chan struct{} // closed when buf was taken; nil while nobody waits
+	err    error
+	kick   chan struct{} // capacity 1
+	ended  chan struct{} // closed with err set
+	notify func(error)   // called once when writing fails
+}
+
+// keepBuffer is the largest buffer that an idle connection keeps.
+const keepBuffer = 256 << 10
+
+func newOutbox(conn net.Conn, timeout time.Duration, notify func(error)) *outbox {
+	return &outbox{conn: conn, timeout: timeout, notify: notify, kick: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// add appends a message. It never blocks; see waitRoom.
+func (o *outbox) add(m proto.Message) error {
+	o.mu.Lock()
+	if o.err != nil {
+		o.mu.Unlock()
+		return o.err
+	}
+	buf, err := proto.AppendMessage(o.buf, m)
+	o.buf = buf
+	o.mu.Unlock()
+	if err == nil {
+		select {
+		case o.kick <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+// waitRoom waits until fewer than limit bytes are to be sent.
+func (o *outbox) waitRoom(limit int) error { return o.wait(nil, limit) }
+
+// waitRoomContext is waitRoom that also ends with ctx.
+func (o *outbox) waitRoomContext(ctx context.Context, limit int) error {
+	return o.wait(ctx.Done(), limit)
+}
+
+func (o *outbox) wait(quit <-chan struct{}, limit int) error {
+	for {
+		o.mu.Lock()
+		if o.err != nil || len(o.buf) < limit {
+			defer o.mu.Unlock()
+			return o.err
+		}
+		if o.room == nil {
+			o.room = make(chan struct{})
+		}
+		room := o.room
+		o.mu.Unlock()
+		select {
+		case <-room:
+		case <-o.ended:
+		case <-quit:
+			return context.Canceled
+		}
+	}
+}
+
+// close makes further messages fail; what was added is still sent.
+func (o *outbox) close(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.err = err
+		close(o.ended)
+	}
+}
+
+// run is the writer. It returns after close, or when writing fails.
+func (o *outbox) run() {
+	for closing := false; !closing; {
+		select {
+		case <-o.kick:
+		case <-o.ended:
+			closing = true
+		}
+		for {
+			o.mu.Lock()
+			out := o.buf
+			o.buf, o.spare = o.spare[:0], nil
+			if o.room != nil {
+				close(o.room)
+				o.room = nil
+			}
+			o.mu.Unlock()
+			if len(out) == 0 {
+				o.keep(out)
+				break
+			}
+			if o.timeout > 0 {
+				_ = o.conn.SetWriteDeadline(time.Now().Add(o.timeout))
+			}
+			if _, err := o.conn.Write(out); err != nil {
+				o.close(err)
+				o.notify(err)
+				return
+			}
+			o.keep(out)
+		}
+	}
+}
+
+func (o *outbox) keep(b []byte) {
+	if cap(b) > keepBuffer {
+		return
+	}
+	o.mu.Lock()
+	if o.spare == nil {
+		o.spare = b[:0]
+	}
+	o.mu.Unlock()
+}

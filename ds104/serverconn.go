@@ -1,0 +1,302 @@
+package ds104
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/connects-go/connects/ds104/proto"
+	"github.com/connects-go/connects/internal/wire"
+)
+
+// firstFrame is the largest frame before a client has opened its connection, and
+// frameExtra what a frame may have beside one value.
+const (
+	firstFrame = 8 << 10
+	frameExtra = 64 << 10
+)
+
+// serverConn is one connection of a [Server]: a reader, a writer, and goroutines for
+// requests that wait and for watches.
+type serverConn struct {
+	s      *Server
+	conn   net.Conn
+	out    *outbox
+	ctx    context.Context
+	cancel context.CancelFunc
+	busy   bool // over the limit: to be told and closed
+
+	name   string
+	voter  bool
+	gone   bool // the voter left for good
+	maxVal int
+	idle   time.Duration
+
+	slots   chan struct{} // of MaxRequests
+	workers sync.WaitGroup
+	leaving atomic.Bool // no further request is read
+
+	mu      sync.Mutex
+	watches map[uint32]context.CancelFunc
+
+	put proto.PutReq // scratch of the reader
+	get proto.GetReq
+	ack proto.PutConf
+	got proto.GetConf
+}
+
+func newServerConn(s *Server, conn net.Conn) *serverConn {
+	c := &serverConn{s: s, conn: conn, watches: map[uint32]context.CancelFunc{}, slots: make(chan struct{}, s.opts.MaxRequests), maxVal: MaxValue}
+	if s.local != nil {
+		c.maxVal = s.local.limit()
+	}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	c.out = newOutbox(conn, s.opts.WriteTimeout, func(error) { c.abort() })
+	return c
+}
+
+// abort breaks the connection.
+func (c *serverConn) abort() {
+	c.cancel()
+	_ = c.conn.Close()
+}
+
+// drain lets what was read be answered and then ends the connection.
+func (c *serverConn) drain() {
+	c.leaving.Store(true)
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (c *serverConn) run() {
+	var writer sync.WaitGroup
+	writer.Go(c.out.run)
+	err := c.read()
+	c.mu.Lock()
+	for _, stop := range c.watches {
+		stop()
+	}
+	c.mu.Unlock()
+	if !c.leaving.Load() {
+		c.cancel()
+	}
+	c.workers.Wait()
+	c.cancel()
+	c.out.close(ErrClosed)
+	writer.Wait() // bounded by WriteTimeout
+	_ = c.conn.Close()
+	if c.voter {
+		c.s.council.leave(c.name, c.gone)
+	}
+	if err != nil && !errors.Is(err, io.EOF) && !c.leaving.Load() && c.s.ctx.Err() == nil {
+		c.s.dropped.Add(1)
+		c.s.opts.Logger.Info("connection ended", "client", c.name, "remote", c.conn.RemoteAddr().String(), "err", err)
+	}
+}
+
+// read takes frames until the connection ends.
+func (c *serverConn) read() error {
+	opts := &c.s.opts
+	if err := c.conn.SetDeadline(time.Now().Add(opts.HandshakeTimeout)); err != nil {
+		return err
+	}
+	if t, ok := c.conn.(*tls.Conn); ok {
+		if err := t.HandshakeContext(c.ctx); err != nil {
+			return err
+		}
+	}
+	fr := wire.NewFrameReader(c.conn, firstFrame)
+	typ, body, err := fr.Next()
+	if err != nil {
+		return err
+	}
+	if err := c.open(proto.MessageType(typ), body); err != nil {
+		return err
+	}
+	_ = c.conn.SetDeadline(time.Time{})
+	fr.SetMax(uint32(c.maxVal + frameExtra))
+	var armed time.Time
+	for !c.leaving.Load() {
+		if now := time.Now(); now.Sub(armed) > c.idle/8 {
+			armed = now
+			_ = c.conn.SetReadDeadline(now.Add(c.idle))
+			if c.leaving.Load() { // drain may have been before
+				return nil
+			}
+		}
+		typ, body, err := fr.Next()
+		if err != nil {
+			return err
+		}
+		c.s.requests.Add(1)
+		if err := c.frame(proto.MessageType(typ), body); err != nil {
+			return err
+		}
+		if err := c.out.waitRoom(opts.MaxClientBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open answers the first message.
+func (c *serverConn) open(t proto.MessageType, body []byte) error {
+	if t != proto.TypeOpenReq {
+		return ErrProtocol
+	}
+	var m proto.OpenReq
+	if err := m.DecodeFrom(body, proto.CurrentVersion); err != nil {
+		return err
+	}
+	o := &c.s.opts
+	refuse := func(err error) error {
+		c.s.refused.Add(1)
+		c.fail(m.InvokeID, err)
+		return err
+	}
+	switch {
+	case o.Token != "" && !o.Token.is(m.Token):
+		return refuse(ErrAuth)
+	case c.busy:
+		return refuse(ErrBusy)
+	case m.Version < uint32(proto.CurrentVersion):
+		return refuse(ErrVersion)
+	case m.Flags&proto.OpenFlagsVoter != 0 && (m.ClientID == "" || o.Side == Alone):
+		return refuse(ErrInvalid)
+	}
+	c.name = m.ClientID
+	c.idle = o.IdleTimeout
+	if m.HeartbeatMillis > 0 {
+		c.idle = max(time.Duration(m.HeartbeatMillis)*time.Millisecond, minHeartbeat) * 3
+	}
+	if m.Flags&proto.OpenFlagsVoter != 0 {
+		c.voter = true
+		c.s.council.join(c.name, m.Term)
+	}
+	cs := c.s.council.stats()
+	conf := &proto.OpenConf{
+		InvokeID: m.InvokeID, Version: uint32(proto.CurrentVersion), Side: uint32(o.Side), MaxKey: MaxKey,
+		MaxValue: uint32(c.maxVal), Term: cs.Term, Deciding: cs.Deciding, ServerID: o.Name,
+	}
+	if c.s.local != nil {
+		conf.Revision = uint64(c.s.local.revision())
+	}
+	return c.out.add(conf)
+}
+
+// frame works on one request. An error ends the connection.
+func (c *serverConn) frame(t proto.MessageType, body []byte) error {
+	if mem, ok := c.s.store.(*Memory); ok { // never waits: no goroutine, no copies
+		switch t {
+		case proto.TypePutReq:
+			if err := c.put.DecodeFrom(body, proto.CurrentVersion); err != nil {
+				return err
+			}
+			return c.putMemory(mem)
+		case proto.TypeGetReq:
+			if err := c.get.DecodeFrom(body, proto.CurrentVersion); err != nil {
+				return err
+			}
+			return c.getMemory(mem)
+		}
+	}
+	m, err := proto.DecodeMessage(t, body)
+	if err != nil {
+		return err
+	}
+	switch m := m.(type) {
+	case *proto.HeartbeatReq:
+		cs := c.s.council.stats()
+		return c.out.add(&proto.HeartbeatConf{InvokeID: m.InvokeID, Term: cs.Term, Deciding: cs.Deciding})
+	case *proto.CloseReq:
+		c.gone = true
+		return c.out.add(&proto.CloseConf{InvokeID: m.InvokeID})
+	case *proto.WatchReq:
+		return c.watch(m)
+	case *proto.UnwatchReq:
+		return c.unwatch(m)
+	case *proto.OpenReq:
+		return ErrProtocol
+	case proto.Request:
+		select {
+		case c.slots <- struct{}{}:
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+		c.workers.Go(func() {
+			defer func() { <-c.slots }()
+			conf, err := c.serve(m)
+			c.reply(m.Invoke(), conf, err)
+		})
+		return nil
+	}
+	// Something newer than this server: say so when it looks like a request.
+	if len(body) < 4 {
+		return ErrProtocol
+	}
+	c.fail(binary.BigEndian.Uint32(body), ErrUnsupported)
+	return nil
+}
+
+func (c *serverConn) putMemory(mem *Memory) error {
+	m := &c.put
+	rev, err := Revision(0), c.checkWrite(m.Flags, m.Term)
+	if err == nil {
+		o := PutOptions{TTL: time.Duration(m.TTL), IfRevision: Revision(m.IfRevision), IfAbsent: m.Flags&proto.PutFlagsIfAbsent != 0, Origin: c.name}
+		if err = checkPut(len(m.Key), len(m.Value), c.maxVal, &o); err == nil {
+			rev, err = mem.put(c.ctx, string(m.Key), m.Value, o) // the decoded value is ours
+		}
+	}
+	if err != nil {
+		c.fail(m.InvokeID, err)
+		return nil
+	}
+	c.ack.InvokeID, c.ack.Revision = m.InvokeID, uint64(rev)
+	return c.out.add(&c.ack)
+}
+
+func (c *serverConn) getMemory(mem *Memory) error {
+	it, err := mem.peek(c.ctx, c.get.Key)
+	if err != nil {
+		c.fail(c.get.InvokeID, err)
+		return nil
+	}
+	c.got.InvokeID, c.got.Revision, c.got.TTL, c.got.Value = c.get.InvokeID, uint64(it.Revision), uint64(until(it.Expires)), it.Value
+	return c.out.add(&c.got)
+}
+
+// checkWrite reports whether this side may do a write.
+func (c *serverConn) checkWrite(f proto.PutFlags, term uint64) error {
+	if c.s.opts.Side == Alone || f&proto.PutFlagsLead == 0 {
+		return nil
+	}
+	if ok, _ := c.s.council.decides(term); !ok {
+		return ErrUndecided
+	}
+	return nil
+}
+
+func (c *serverConn) fail(id uint32, err error) {
+	c.s.failures.Add(1)
+	status := statusOf(err)
+	if status == proto.StatusInternal && !errors.Is(err, context.Canceled) {
+		c.s.opts.Logger.Error("store failed", "client", c.name, "err", err)
+	}
+	_ = c.out.add(&proto.FailureConf{InvokeID: id, Status: status, Term: c.s.council.stats().Term})
+}
+
+func (c *serverConn) reply(id uint32, m proto.Confirm, err error) {
+	if err != nil {
+		c.fail(id, err)
+		return
+	}
+	m.SetInvoke(id)
+	if err := c.out.add(m); err != nil {
+		c.fail(id, ErrTooLarge)
+	}
+}
