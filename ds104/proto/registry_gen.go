@@ -107,6 +107,13 @@ func NewMessage(t MessageType) Message {
 	return &Raw{MessageType: t}
 }
 
+// newDecoded is NewMessage with room for the lists that most messages of a type have.
+func newDecoded(t MessageType) Message {
+	switch t {
+	}
+	return NewMessage(t)
+}
+
 // messageTable describes the messages, by number.
 var messageTable = [...]MessageInfo{
 	{Type: 1, Name: "OPEN_REQ", Category: "session", Direction: ToServer, Status: Verified, Role: RoleRequest, Answer: 2, Purpose: "first message of a connection"},
