@@ -114,6 +114,7 @@
 // [MessageInfo]:
 //
 //	events before OPEN_CONF are kept, at most 1024
+//	with two sides the first attempts wait 10 s for OPEN_CONF, later ones longer
 //	a heartbeat is also sent when only the receiving direction is silent
 //	FAILURE_CONF with invoke id 0 answers a configuration request, which has none
 //	the invoke id of messages without a public layout is their first four bytes

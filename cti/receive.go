@@ -18,6 +18,7 @@ func (c *Client) read() {
 		var t MessageType
 		var body []byte
 		if t, body, err = fr.Next(); err != nil {
+			err = streamError(err)
 			break
 		}
 		c.lastRecv.Store(int64(time.Since(c.start)))
@@ -39,14 +40,22 @@ func (c *Client) read() {
 			break
 		}
 	}
-	switch {
-	case errors.Is(err, io.EOF):
-		err = fmt.Errorf("cti: connection closed by the server: %w", err)
-	case errors.Is(err, ErrTooLarge):
-		err = &ProtocolError{Text: "frame", Err: err}
-	}
 	c.fail(err)
 	c.queue.close()
+}
+
+// streamError says why no more messages come.
+func streamError(err error) error {
+	var de *DecodeError
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return &ProtocolError{Text: "frame", Err: err}
+	case errors.As(err, &de): // the stream ended within a message
+		return err
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("cti: connection closed by the server: %w", err)
+	}
+	return fmt.Errorf("cti: connection lost: %w", err)
 }
 
 // receive handles one message. An error ends the connection.
