@@ -518,7 +518,7 @@ func (c *Connector) onConnectionCleared(e *cti.CallConnectionClearedEvent) {
 func (c *Connector) partyLeft(cl *call, dev string) {
 	number := c.numberOf(cl, dev)
 	for _, it := range cl.items {
-		if !it.status.alive() || it.reason != reasonConference {
+		if !it.status.alive() || it.closing || it.reason != reasonConference {
 			continue
 		}
 		if len(it.remote) > 1 && number != "" {

@@ -74,6 +74,24 @@ func (f *fakeSwitch) Do(ctx context.Context, r cti.Request) (cti.Confirm, error)
 	return &cti.SetAgentStateConf{}, nil
 }
 
+func (f *fakeSwitch) setFail(t cti.MessageType, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail == nil {
+		f.fail = map[cti.MessageType]error{}
+	}
+	f.fail[t] = err
+}
+
+func (f *fakeSwitch) setOn(t cti.MessageType, h func(cti.Request) (cti.Confirm, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.on == nil {
+		f.on = map[cti.MessageType]func(cti.Request) (cti.Confirm, error){}
+	}
+	f.on[t] = h
+}
+
 // take returns the requests since the last call, logins and snapshots left out.
 func (f *fakeSwitch) take() []cti.Request {
 	synctest.Wait()

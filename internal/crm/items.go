@@ -254,7 +254,7 @@ func (c *Connector) setDialed(it *item, dev string) {
 
 // setStatus moves an item to a state.
 func (c *Connector) setStatus(it *item, s status) {
-	if it.status == s || it.status.final() {
+	if it.status == s || it.status.final() || it.closing {
 		return
 	}
 	it.status = s
