@@ -28,7 +28,7 @@ func TestSessionOptionsHaveAllOptionsOfAClient(t *testing.T) {
 			f.SetString(v.Type().Field(i).Name)
 		case reflect.Int, reflect.Int32, reflect.Int64:
 			f.SetInt(int64(i + 1))
-		case reflect.Uint32:
+		case reflect.Uint16, reflect.Uint32:
 			f.SetUint(uint64(i + 1))
 		}
 	}
