@@ -55,11 +55,15 @@ func TestWatchNumbersChangesAndDropsTheOldest(t *testing.T) {
 			host.SetCondition(connects.ConditionDegraded, reason)
 			synctest.Wait()
 		}
+		var got []uint64
 		for c := range slow {
-			if c.Seq <= from+1 {
-				t.Errorf("slow watcher got %d, which is not kept any more", c.Seq)
+			if got = append(got, c.Seq); len(got) == 4 {
+				break
 			}
-			break
+		}
+		last := n.Health().Seq // of which the last four are kept
+		if d := cmp.Diff([]uint64{last - 3, last - 2, last - 1, last}, got); d != "" || got[0] <= from+1 {
+			t.Errorf("the slow watcher, from %d (-want +got)\n%s", from, d)
 		}
 		if err := n.Stop(t.Context()); err != nil {
 			t.Fatal(err)
