@@ -85,7 +85,7 @@ type CRMConfig struct {
 	// Listen is the TCP address where SAP calls; default DefaultCRMListen. The
 	// same listener answers /health, /live, /ready and /metrics.
 	Listen string
-	// Listener, when not nil, is used instead of Listen, and closed in the end.
+	// Listener, when not nil, is used instead of Listen, and closed by Stop.
 	Listener net.Listener
 	// TLS secures the listener, see ici.ServerTLS; nil means plain HTTP.
 	TLS *tls.Config

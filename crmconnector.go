@@ -173,7 +173,7 @@ func (c *crmComponent) Start(ctx context.Context) error {
 	c.host.SetState(StateInactive)
 	c.refresh()
 	if err := c.domain.Start(ctx); err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, ln.Close(), c.shutdown(ctx))
 	}
 	for _, s := range c.sessions {
 		if err := s.Start(); err != nil {
@@ -216,6 +216,9 @@ func (c *crmComponent) shutdown(ctx context.Context) error {
 		c.log.Warn("events were dropped", slog.String("err", err.Error()))
 	}
 	cancel()
+	if c.cfg.Listener != nil {
+		_ = c.cfg.Listener.Close() // of a connector that never served; else it is closed already
+	}
 	closed := make(chan error, len(c.sessions))
 	for _, s := range c.sessions {
 		go func() { closed <- s.Close() }()
@@ -358,10 +361,10 @@ func (c *crmComponent) Links() []Link {
 			if side.Addr == "" {
 				continue
 			}
-			l := Link{Name: "cti " + c.cfg.Links[i].Name, Side: side.Side.String(), State: "down", Since: side.LastTry, Detail: side.Addr}
+			l := Link{Name: "cti " + c.cfg.Links[i].Name, Side: side.Side.String(), State: "down", Since: side.LastTry.UTC(), Detail: side.Addr}
 			switch {
 			case side.Connected:
-				l.State, l.Since = st.Phase.String(), st.Since
+				l.State, l.Since = st.Phase.String(), st.Since.UTC()
 			case st.Phase == cti.PhaseUp || st.Phase == cti.PhaseResyncing:
 				l.State = "idle" // the session is on the other side
 			}
