@@ -236,3 +236,18 @@ func (it *item) view(cfg *Config) itemView {
 	}
 	return v
 }
+
+func (c *Connector) setQueue(cl *call, group uint32) {
+	if group == nullCall || group == 0 {
+		return
+	}
+	if name := c.queueName(cl.key.peripheral, group); name != "" && cl.data.queue != name {
+		cl.data.queue = name
+		for _, it := range cl.items {
+			if it.queue == "" && !it.out {
+				it.queue = name
+				c.touch(it.ag)
+			}
+		}
+	}
+}
