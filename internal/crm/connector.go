@@ -160,7 +160,7 @@ func (c *Connector) Start(ctx context.Context) error {
 // the ACD and owned until the lease passes: the next start, or another
 // connector, goes on with them. ctx bounds the writing. It is idempotent.
 func (c *Connector) Stop(ctx context.Context) error {
-	if !c.running.Load() {
+	if !c.running.Load() || c.ctx.Err() != nil {
 		c.cancel(ErrStopped)
 		return nil
 	}
