@@ -469,3 +469,48 @@ func TestNotifierCallbacksMayUseTheNotifier(t *testing.T) {
 		}
 	})
 }
+
+func TestNotifierLogsAnOutageOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := newCRM(t)
+		c.answers(status(503))
+		n, _ := newNotifier(t, c, func(o *ici.NotifierOptions) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		key := subscribe(t, n, "s")
+		notify(t, n, key, state("", "1"))
+		<-time.After(10 * time.Second) // four attempts
+		c.answers(nil)
+		notify(t, n, key, state("", "2"))
+		drain(t, n)
+		if w, i := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "level=INFO"); w != 1 || i != 1 {
+			t.Errorf("%d warnings and %d informations, want one of each:\n%s", w, i, log.String())
+		}
+	})
+}
+
+// SAP, or something in between, sends more than one answer: the surplus must not be taken for the answer to the next
+// event.
+func TestNotifierSurplusAnswerIsDropped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCRM(t)
+		c.answers(func(w http.ResponseWriter, _ *http.Request, _ post) {
+			conn, buf, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+			_, _ = io.WriteString(conn, answer+"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+			_, _ = http.ReadRequest(buf.Reader) // until the client closes
+			_ = conn.Close()
+		})
+		n, out := newNotifier(t, c, nil)
+		key := subscribe(t, n, "s")
+		for range 3 {
+			notify(t, n, key, state("", "1"))
+			synctest.Wait()
+		}
+		if st := n.Stats(); st.Delivered != 3 || st.Dials != 3 || len(out.goneErrs()) != 0 {
+			t.Errorf("statistics %+v, gone %v", st, out.goneErrs())
+		}
+	})
+}
