@@ -145,6 +145,28 @@ func (c *Connector) callDataReq(it *item, changes []attached.Change) *cti.SetCal
 	return req
 }
 
+// fillMakeCall gives a new call the values that the rules take from its document.
+func (c *Connector) fillMakeCall(req *cti.MakeCallReq, d *attached.Document) {
+	if d == nil {
+		return
+	}
+	fields := [...]*string{&req.CallVariable1, &req.CallVariable2, &req.CallVariable3, &req.CallVariable4, &req.CallVariable5,
+		&req.CallVariable6, &req.CallVariable7, &req.CallVariable8, &req.CallVariable9, &req.CallVariable10}
+	for _, ch := range c.mapping.Apply(d, nil) {
+		switch {
+		case ch.Value == "":
+		case ch.Target.Kind == attached.CallVariable && ch.Target.Number >= 1 && ch.Target.Number <= len(fields):
+			*fields[ch.Target.Number-1] = ch.Value
+		case ch.Target.Kind == attached.ECCVariable:
+			req.NamedVariables = append(req.NamedVariables, cti.NamedVar{Name: ch.Target.Name, Value: ch.Value})
+		case ch.Target.Kind == attached.ECCElement:
+			req.NamedArrays = append(req.NamedArrays, cti.NamedArray{Index: uint8(ch.Target.Index), Name: ch.Target.Name, Value: ch.Value})
+		case ch.Target.Kind == attached.WrapUpData:
+			req.CallWrapupData = ch.Value
+		}
+	}
+}
+
 func setCallVariable(req *cti.SetCallDataReq, n int, v string) {
 	fields := [...]*string{&req.CallVariable1, &req.CallVariable2, &req.CallVariable3, &req.CallVariable4, &req.CallVariable5,
 		&req.CallVariable6, &req.CallVariable7, &req.CallVariable8, &req.CallVariable9, &req.CallVariable10}

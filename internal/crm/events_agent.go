@@ -49,6 +49,9 @@ func (c *Connector) setExtension(a *agent, ext string) {
 // is told by userChanged only.
 func (c *Connector) agentState(a *agent, s cti.AgentState, reason uint16) {
 	a.acd, a.reason, a.acdKnown = s, reason, true
+	if a.per != nil && a.per.up() {
+		a.stale = false
+	}
 	c.touch(a)
 	if s == cti.AgentStateLogout {
 		if a.logon == nil {

@@ -223,6 +223,10 @@ func (s *store) written(a *agent, rev ds104.Revision, gone bool, err error) *age
 		// earlier write of ours whose answer was lost.
 		c.stats.saveConflicts.Add(1)
 		c.work.Go(func() { c.recheck(a) })
+	case errors.Is(err, ds104.ErrTooLarge):
+		// It will not fit the next time either; the next change tries again.
+		c.stats.saveErrors.Add(1)
+		c.log.Error("crm: session is too large for the store", slog.String("user", a.key.user))
 	case err != nil:
 		c.stats.saveErrors.Add(1)
 		c.log.Warn("crm: session not written, trying again", slog.String("user", a.key.user), slog.String("err", err.Error()))

@@ -66,8 +66,8 @@ func TestBadInput(t *testing.T) {
 			{ici.FaultDestinationInvalid, "U1", ici.OpPhoneCallConsult, []ici.Arg{id(a)}},
 			{ici.FaultDestinationInvalid, "U1", ici.OpPhoneCallBlindTransfer, []ici.Arg{id(a), dest("Anna")}},
 			{ici.FaultDestinationInvalid, "U2", ici.OpPhoneCallMakeCall, []ici.Arg{dest(strings.Repeat("1", 60))}},
-			{ici.FaultDestinationInvalid, "U1", ici.OpPhoneCallSendDTMF, []ici.Arg{id(a), text(ici.ParamDigits, "12x")}},
-			{ici.FaultDestinationInvalid, "U1", ici.OpPhoneCallSendDTMF, []ici.Arg{id(a)}},
+			{ici.FaultIllegalState, "U1", ici.OpPhoneCallSendDTMF, []ici.Arg{id(a), text(ici.ParamDigits, "12x")}},
+			{ici.FaultIllegalState, "U1", ici.OpPhoneCallSendDTMF, []ici.Arg{id(a)}},
 			{ici.FaultGeneric, "U1", ici.OpItemSetAttachedData, []ici.Arg{item(a), data("no XML")}},
 			{ici.FaultGeneric, "U1", ici.OpItemSetAttachedData, []ici.Arg{item(a), data("<x/>")}},
 			{ici.FaultGeneric, "U1", ici.OpItemSetAttachedData, []ici.Arg{item(a),
@@ -284,6 +284,21 @@ func TestAttachedRules(t *testing.T) {
 		if d = w.data(user, id); strings.Contains(d, "<CV05>4712") {
 			t.Errorf("still %s", d)
 		}
+		// An outgoing call takes its document's values along.
+		var p ici.PhoneCall
+		other := map[string]string{"U1": "U2", "U2": "U1"}[user]
+		p.DecodeICI(w.must(other, ici.OpPhoneCallMakeCall, text(ici.ParamDestination, "+41315550150"),
+			text(ici.ParamAttachedData, `<ItemAttachedData><Application id="ERP"><Account>99</Account></Application></ItemAttachedData>`)))
+		w.settle()
+		for _, c := range w.pg.Calls() {
+			if c.To == "+41315550150" && c.Variables["CV05"] != "99" {
+				t.Errorf("outgoing call %+v", c.Variables)
+			}
+		}
+		if d := w.data(other, p.ID); !strings.Contains(d, "<Account>99</Account>") || !strings.Contains(d, "<CV05>99</CV05>") {
+			t.Errorf("its data %s", d)
+		}
+		w.op(other, ici.OpPhoneCallDrop, p.ID)
 		// The wrap-up reason may come after the call.
 		w.op(user, ici.OpPhoneCallDrop, id)
 		set(`<ItemAttachedData><Application id="SAP-IC"><WrapUpReason>Late</WrapUpReason></Application></ItemAttachedData>`)

@@ -207,7 +207,7 @@ func (c *Connector) connectedOp(op *operation, it *item) (ici.Value, error) {
 	case ici.OpPhoneCallSendDTMF:
 		digits := r.Text(ici.ParamDigits)
 		if err := checkDTMF(digits); err != nil {
-			return nil, c.fault(r, ici.FaultDestinationInvalid, err)
+			return nil, c.faultText(r, ici.FaultIllegalState, "invalidNumber", err)
 		}
 		if err := can(capSendDTMF); err != nil {
 			return nil, err
@@ -420,6 +420,7 @@ func (c *Connector) makeCall(op *operation) (ici.Value, error) {
 	n.wantData = doc
 	req := &cti.MakeCallReq{PeripheralID: a.rec.Peripheral, AgentInstrument: a.rec.Device, DialedNumber: dest,
 		SkillGroupNumber: nullCall}
+	c.fillMakeCall(req, doc)
 	op.later(func() {
 		c.startCall(n, req, func(conf cti.Confirm) (connection, bool) {
 			mc, ok := conf.(*cti.MakeCallConf)

@@ -21,7 +21,10 @@ func (c *Connector) userOp(op *operation) (ici.Value, error) {
 	switch r.Op {
 	case ici.OpUserGetAttributes:
 		// SAP starts this user's session anew: whoever listened before is gone
-		// (ICI reference, scenario S16).
+		// (ICI reference, scenario S16). A look at somebody else changes nothing.
+		if r.HeaderUser != "" && fold(r.HeaderUser) != a.key.user {
+			return c.user(a), nil
+		}
 		c.endSubscription(a, ici.EndReasonNewSubscription, "newSubscription")
 		u := c.user(a)
 		a.told, a.toldValid = c.userView(a), true
