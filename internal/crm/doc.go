@@ -1,6 +1,16 @@
-// Package crm is the connector's heart: it joins the agents and calls of a
-// Cisco peripheral (package cti) with the users and items of SAP's Interaction
-// Center (package ici).
+// Package crm is the connector's heart: it joins the agents and calls of Cisco
+// peripherals (package cti) with the users and items of SAP's Interaction Center
+// (package ici).
+//
+//	c, err := crm.New(cfg)
+//	link := c.Link("pg1")
+//	session, err := cti.NewSession(&cti.SessionOptions{Handler: link, Resync: link.Resync, ...})
+//	link.Bind(session)
+//	notifier, err := ici.NewNotifier(&ici.NotifierOptions{Gone: c.SubscriptionGone, ...})
+//	c.BindNotifier(notifier)
+//	err = c.Start(ctx)         // restores the agents from the store
+//	err = session.Start()
+//	server, err := ici.NewServer(c, &ici.ServerOptions{FaultText: c.FaultText})
 //
 // # Who owns what
 //
@@ -16,4 +26,63 @@
 //
 // No agent has a goroutine. A goroutine exists for each request that the switch
 // has not answered yet; requests of one agent are sent one after the other.
+// Searches for other agents read an immutable index beside the strand.
+//
+// What an agent's session is, is one plain value, saved under the agent's key
+// after each change; see the comment of the type record. Who serves an agent is
+// another key, taken by compare-and-swap. A record of the instance, renewed all
+// the time, says that it lives: the agents of one that does not are taken over by
+// the others, and so is an agent about whom SAP asks another connector.
+//
+// # How calls are followed
+//
+// Events are applied to what is known, never waited for (CTI reference, section
+// 14). Functions only change state; flush then compares each touched item and
+// agent with what SAP was told last and tells what differs, complete, with the
+// capabilities that follow from the table in capability.go. So an event that
+// comes twice, or says what is known, is silent.
+//
+// An item is one call at one agent's desktop. A conference is several items, one
+// per agent; a transfer ends the items of one agent and changes those of the
+// other. An item whose call goes on at another place ends with the text
+// "takenElsewhere".
+//
+// # What the references leave open
+//
+// This table is where the package decides. Everything else follows the ICI
+// reference (scenarios S01 to S20), the CTI reference (sections 12 to 18), the
+// CCE reference (sections 9 and 11) and the operations reference (section 4).
+//
+//	work mode during a call            the one the agent returns to; what he asks for is
+//	                                   shown at once with the text "pending"
+//	not ready with an unknown reason   mode 3 with the text of the reason; a reason below
+//	                                   20000 is offset+reason when no file lists reasons
+//	reason 50006 (dials while ready)   still ready: the ACD brings him back by itself
+//	log off during a call              accepted: not ready now, off when the call has ended
+//	wrap-up of a call                  after the agent's last conversation the item waits up
+//	                                   to WrapUpWait for the ACD's word: wrap-up or ended
+//	wrapUpRequired                     SET_AGENT_STATE(WORK_READY or WORK_NOT_READY)
+//	reject                             DEFLECT_CALL to RejectTo, else CLEAR_CONNECTION
+//	makeCall, consult                  answered at once with an item; the switch's id is tied
+//	                                   to it by the confirmation or by an event
+//	failed call                        told as failed; its connection is cleared for the agent
+//	transfer with the calls swapped    ALTERNATE first, then TRANSFER when both have moved
+//	remoteNumbers of a consultation    at the called agent: the colleague, then the customer
+//	remoteNumbers of a conference      the customer, then the agents
+//	phone numbers without a prefix     internal numbers stay bare when no InternalPrefix is set
+//	refused by the switch              the item is told again unchanged, the reason as description
+//	second getAttributes               ends the subscription, unless asked about somebody else
+//	already signed on at the ACD       taken up when phone and password are right
+//	                                   (ForcedFlag 2 checks the password only)
+//	logged out while the link was down as Config.Lost says; passwords are not kept, so there
+//	                                   is no new log on
+//	pending mode over a failover       asked for again, since the switch forgets it
+//	request while the link is down     fault timeout, at once
+//	SAP away                           as Config.Gone says, after Config.GoneGrace
+//	agents of the ACD without SAP      presence busy ("logged off from SAP only")
+//	ended items                        answer for 60 s: drop again, late wrap-up data
+//	END_CALL                           of one party when the peripheral begins calls once per
+//	                                   party, else of the call; learned from what comes
+//	call ids                           unique within a peripheral at a time, as in CCE
+//	AGENT_STATE_EVENT                  MRD 1 and below is the telephone
 package crm

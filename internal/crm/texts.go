@@ -160,57 +160,13 @@ var reasonCodes = [reasonCallback + 1]ici.Code{
 	reasonTransferred: ici.CallReasonTransferred, reasonConference: ici.CallReasonConference, reasonCallback: ici.CallReasonCallback,
 }
 
-// english are the texts of this package that a language file may replace in
-// its section text.
-var english = map[string]string{
-	textElsewhere:      "Taken elsewhere",
-	textTransferred:    "Transferred",
-	textBusy:           "Busy",
-	textUnreachable:    "Not reachable",
-	textNoAnswer:       "No answer",
-	textFailed:         "The call could not be made",
-	textWhileAway:      "Ended while the connection was interrupted",
-	"pending":          "after the call",
-	"rona":             "Not ready (call not answered)",
-	"offHook":          "Not ready (phone in use)",
-	"lost":             "Not ready (set by the contact center)",
-	"linkDown":         "The contact center is not reachable at the moment, please try again",
-	"refused":          "The contact center refused this",
-	"password":         "Agent id or password is wrong",
-	"alreadyOn":        "The agent is already logged on elsewhere",
-	"locked":           "The account is locked",
-	"device":           "The telephone is unknown or in use",
-	"otherUser":        "Another user is logged on with this agent",
-	"otherDevice":      "You are already logged on at another work center; log off first",
-	"noTelephone":      "This connector serves telephones only; name p among the media",
-	"wrapUpData":       "Wrap-up data are required first",
-	"reasonRequired":   "A reason is required",
-	"workcenterAgent":  "Agent id",
-	"workcenterPhone":  "Telephone",
-	"workcenterMedia":  "Media",
-	"newSubscription":  "Logged on elsewhere",
-	"shutdown":         "The connector was stopped",
-	"invalidNumber":    "The number is not valid",
-	"dataNotXML":       "The attached data are not a valid document",
-	"dataTooLong":      "The attached data are too long",
-	"eventURL":         "The address for events is not allowed",
-	"invalidWorkmode":  "This work mode is unknown",
-	"invalidTransfer":  "The calls cannot be joined",
-	"notLoggedOnAtACD": "The agent is not logged on at the telephone",
-}
-
-// text returns one of these texts in a language.
+// text returns a text that is no code of the interface, by its name in the
+// language files.
 func (t *texts) text(language, key string) string {
 	if key == "" {
 		return ""
 	}
-	if cat := t.all.For(language); cat.Has(lang.Text, key) {
-		return cat.Text(lang.Text, key)
-	}
-	if s := english[key]; s != "" {
-		return s
-	}
-	return key
+	return t.all.For(language).Text(lang.Text, key)
 }
 
 // textFor returns a text in the language of an agent.
