@@ -80,7 +80,8 @@ var thirdParty = map[string][]string{
 	"github.com/jackc/puddle/v2":           {"ds104", "xmppbridge/", "outboundcsv/sapphone/"},
 	"nhooyr.io/websocket":                  {"internal/wsx"},
 	"mellium.im/":                          {"xmppbridge/"},
-	"go.etcd.io/bbolt":                     {"ds104/", "internal/media/"},
+	"go.etcd.io/bbolt":                     {"ds104/", "internal/media/", "outboundcsv/spool"},
+	"golang.org/x/sys/unix":                {"outboundcsv/spool"}, // a rename that does not replace
 	"github.com/nats-io/":                  {"ds104/natskv"},
 	"github.com/prometheus/client_golang/": {".", "examples/", "tests"},
 	"github.com/prometheus/client_golang":  {".", "examples/", "tests"},

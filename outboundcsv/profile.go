@@ -239,6 +239,14 @@ func (p *Profile) delimiter() string {
 	return ""
 }
 
+// DelimiterOf is the character between values; empty for fixed rows.
+func (p *Profile) DelimiterOf() string { return p.delimiter() }
+
+// AccountColumn is the place of AccountNumber in a row, or -1.
+func (p *Profile) AccountColumn() int {
+	return slices.IndexFunc(p.Columns, func(c Column) bool { return c.Type == "AccountNumber" })
+}
+
 func delimiterAllowed(s string) bool {
 	r, n := utf8.DecodeRuneInString(s)
 	if n == 0 || n != len(s) || r == utf8.RuneError || r == '\n' || r == '\r' {

@@ -1,0 +1,46 @@
+// Package spool keeps lists of planned calls on disk from the moment they are
+// accepted until the importer has taken them, and survives the loss of the
+// process at any instruction: a list is accepted once, and its rows are in the
+// import directory once.
+//
+//	q, err := spool.Open("/var/lib/connects/outbound", &spool.Options{
+//		Profile: outboundcsv.DefaultProfile(),
+//		File:    spool.File{Dir: `/mnt/import`, Name: "contacts.csv"},
+//	})
+//	...
+//	go q.Run(ctx)
+//	receipt, err := q.Accept(ctx, spool.Source{Campaign: "Spring"}, calls)
+//
+// # How a list travels
+//
+// [Queue.Accept] writes the rows to the spool, flushes them, notes the list in a
+// journal and only then returns: from here on the list is ours. [Queue.Run] places
+// one list after the other. A file that the importer has not taken is never
+// touched; the next list waits behind it. What cannot be placed (disk full,
+// directory gone or read-only, file locked, API away) waits as well, with the
+// reason in [Status].
+//
+// # Exactly once
+//
+// The file is written in the import directory under a hidden name and flushed;
+// the journal notes that it is about to be placed; one rename that refuses to
+// replace gives it its name; the journal notes that it was placed. After a crash
+// the hidden file decides: it is there, so the rename did not happen, or it is
+// gone, so it did, whether or not the importer was faster than our restart. The
+// hidden files are ours alone: whoever deletes one by hand tells the queue that
+// the list was placed.
+//
+// With the Outbound API the journal notes every batch before it is sent and after
+// it was accepted. A batch whose answer was lost is looked for in the campaign
+// before it is sent again.
+//
+// # Two instances
+//
+// Instances that share a [Ledger] accept a list that the sender delivers to both
+// only once. When they also share the directory above their spools, [Adopt] lets
+// the survivor finish what the other one had accepted: it opens the journal of
+// the dead instance (which the operating system lets only one process do) and
+// goes on in its name, with its import file. It needs the other's spool and
+// import directory under the same paths; without a shared disk the rows of the
+// dead instance exist nowhere else, and no ledger can bring them back.
+package spool

@@ -1,0 +1,31 @@
+package spool
+
+import "errors"
+
+// Errors of a [Queue]. Compare with errors.Is.
+var (
+	// ErrLocked: another process has the journal open.
+	ErrLocked = errors.New("spool: journal is used by another process")
+	// ErrVersion: the journal was written by a newer version.
+	ErrVersion = errors.New("spool: journal of a newer version")
+	// ErrJournal: the journal has an entry that cannot be read.
+	ErrJournal = errors.New("spool: journal cannot be read")
+	// ErrBusy: the same list is being accepted elsewhere at this moment, or the
+	// ledger did not answer. The sender should try again.
+	ErrBusy = errors.New("spool: the list is being accepted elsewhere, try again")
+	// ErrKeyReused: the key of the list was used for one with other rows.
+	ErrKeyReused = errors.New("spool: the key was used for a list with other rows")
+	// ErrTooMany: the list has more rows than Options.MaxRows.
+	ErrTooMany = errors.New("spool: too many rows in a list")
+	// ErrUnknown: no list has that id.
+	ErrUnknown = errors.New("spool: no such list")
+	// ErrState: what was asked for does not fit the state of the list.
+	ErrState = errors.New("spool: not possible in the state of the list")
+	// ErrClosed: the queue was closed.
+	ErrClosed = errors.New("spool: closed")
+	// ErrConflict is what a [Ledger] returns for a Put at another revision.
+	ErrConflict = errors.New("spool: ledger entry changed")
+	// ErrForeignFile: a file of the configured name is in the import directory
+	// that this queue did not place.
+	ErrForeignFile = errors.New("spool: a file that is not ours has the name of the import file")
+)

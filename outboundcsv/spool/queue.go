@@ -1,0 +1,461 @@
+package spool
+
+import (
+	"context"
+	stderrors "errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"github.com/connects-go/connects/outboundcsv"
+)
+
+// Queue accepts lists and places them one after the other. Its methods are safe
+// for concurrent use.
+type Queue struct {
+	dir string
+	o   Options
+	j   *journal
+
+	work chan struct{} // holds a token for whoever moves lists on disk
+	wake chan struct{}
+
+	mu        sync.Mutex // guards what follows; never held over disk or ledger
+	lists     []*List    // ascending; entries are replaced, never changed
+	unsaved   map[string]*List
+	accepting map[string]chan struct{} // by claim key; closed when done
+	problem   error
+	since     time.Time // of the problem
+	progress  *Progress
+	counters  Counters
+	closed    bool
+	pruned    time.Time
+}
+
+// Progress is how far the conversion of a list is.
+type Progress struct {
+	List    string    `json:"list"`
+	Total   int       `json:"total"` // rows in the list
+	Read    int       `json:"read"`
+	Written int       `json:"written"`
+	Since   time.Time `json:"since"`
+}
+
+// Counters are totals since Open.
+type Counters struct {
+	Accepted, Repeated, Refused      int64 // lists
+	Rows, Written, Rejected, Deleted int64 // rows; Written and Rejected when their list was placed
+	Placed, Taken, Skipped, Failed   int64 // lists
+	Problems                         int64 // times that placing had to wait for a fault
+}
+
+// Status is a snapshot of the queue.
+type Status struct {
+	Waiting  int       // lists that are not finished, held ones included
+	Rows     int       // their rows
+	Problem  error     // why placing waits, nil when it does not; a file that waits for its importer is no problem
+	Since    time.Time // since when there is a problem
+	Progress *Progress // of the list that is being converted, or nil
+	Counters Counters
+}
+
+// Open opens or creates the spool in dir, which only one queue may have open, and
+// finishes what a crash interrupted as far as that needs no target. Errors:
+// ErrLocked, ErrVersion, ErrJournal, those of Options.Validate and of the file
+// system.
+func Open(dir string, o *Options) (*Queue, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	q := &Queue{dir: dir, o: o.withDefaults(), work: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		unsaved: map[string]*List{}, accepting: map[string]chan struct{}{}}
+	for _, d := range []string{dir, filepath.Join(dir, "lists"), filepath.Join(dir, "reports")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, errors.Wrap(err, "spool: open")
+		}
+	}
+	var err error
+	if q.j, err = openJournal(dir, q.o.LockWait); err != nil {
+		return nil, err
+	}
+	if q.lists, err = q.j.lists(); err == nil {
+		err = q.sweep()
+	}
+	if err != nil {
+		return nil, stderrors.Join(err, q.j.close())
+	}
+	return q, nil
+}
+
+// sweep removes files that no journal entry owns: of lists that were never
+// acknowledged.
+func (q *Queue) sweep() error {
+	known := map[string]bool{}
+	for _, l := range q.lists {
+		known[l.ID] = true
+	}
+	for _, sub := range []string{"lists", "reports"} {
+		es, err := os.ReadDir(filepath.Join(q.dir, sub))
+		if err != nil {
+			return errors.Wrap(err, "spool: open")
+		}
+		for _, e := range es {
+			id, _, _ := strings.Cut(e.Name(), ".")
+			if known[id] && !strings.HasSuffix(e.Name(), ".part") {
+				continue
+			}
+			if err := os.Remove(filepath.Join(q.dir, sub, e.Name())); err != nil {
+				return errors.Wrap(err, "spool: open")
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends the queue after Run returned and no other method runs. A closed
+// queue can be opened again, here or by another instance.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return nil
+	}
+	q.closed = true
+	q.mu.Unlock()
+	return q.j.close()
+}
+
+// lock takes the right to move lists.
+func (q *Queue) lock(ctx context.Context) error {
+	select {
+	case q.work <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (q *Queue) unlock() { <-q.work }
+
+func (q *Queue) kick() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// snapshot returns the lists; the entries are never changed.
+func (q *Queue) snapshot() []*List {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.lists)
+}
+
+func (q *Queue) find(id string) (*List, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(q.lists, id, func(l *List, id string) int { return strings.Compare(l.ID, id) })
+	if !ok {
+		return nil, false
+	}
+	return q.lists[i], true
+}
+
+// remember puts a list into memory.
+func (q *Queue) remember(l *List) {
+	q.mu.Lock()
+	i, ok := slices.BinarySearchFunc(q.lists, l.ID, func(l *List, id string) int { return strings.Compare(l.ID, id) })
+	if ok {
+		q.lists[i] = l
+	} else {
+		q.lists = slices.Insert(q.lists, i, l)
+	}
+	q.mu.Unlock()
+	q.o.Changed()
+}
+
+// save journals a list and then remembers it.
+func (q *Queue) save(l *List) error {
+	if err := q.j.put(nil, l); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	delete(q.unsaved, l.ID)
+	q.mu.Unlock()
+	q.remember(l)
+	return nil
+}
+
+// happened remembers a change that took place on disk whether or not the journal
+// can note it now. After a crash the disk says the same.
+func (q *Queue) happened(l *List) error {
+	err := q.save(l)
+	if err != nil {
+		q.mu.Lock()
+		q.unsaved[l.ID] = l
+		q.mu.Unlock()
+		q.remember(l)
+	}
+	return err
+}
+
+func (q *Queue) count(f func(*Counters)) {
+	q.mu.Lock()
+	f(&q.counters)
+	q.mu.Unlock()
+}
+
+func (q *Queue) listPath(id, ext string) string { return filepath.Join(q.dir, "lists", id+ext) }
+func (q *Queue) reportPath(id string) string    { return filepath.Join(q.dir, "reports", id+".jsonl") }
+
+// Status returns a snapshot.
+func (q *Queue) Status() Status {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := Status{Problem: q.problem, Since: q.since, Counters: q.counters}
+	if q.progress != nil {
+		p := *q.progress
+		s.Progress = &p
+	}
+	for _, l := range q.lists {
+		if !l.State.Final() {
+			s.Waiting++
+			s.Rows += l.Received
+		}
+	}
+	return s
+}
+
+// Lists returns what the journal knows, oldest first.
+func (q *Queue) Lists() []List {
+	var out []List
+	for _, l := range q.snapshot() {
+		out = append(out, *l)
+	}
+	return out
+}
+
+// List returns one list. Errors: ErrUnknown.
+func (q *Queue) List(id string) (List, error) {
+	if l, ok := q.find(padID(id)); ok {
+		return *l, nil
+	}
+	return List{}, ErrUnknown
+}
+
+// padID lets people leave out leading zeros.
+func padID(id string) string {
+	if len(id) < 10 {
+		return strings.Repeat("0", 10-len(id)) + id
+	}
+	return id
+}
+
+// Hold keeps a list that waits from being placed until Release.
+func (q *Queue) Hold(ctx context.Context, id string) error {
+	return q.shift(ctx, id, Held, Waiting)
+}
+
+// Release lets a held list go on, at its old place in the queue.
+func (q *Queue) Release(ctx context.Context, id string) error {
+	return q.shift(ctx, id, Waiting, Held)
+}
+
+// Retry places a list again that failed or was skipped, and makes a waiting one
+// be tried now.
+func (q *Queue) Retry(ctx context.Context, id string) error {
+	return q.shift(ctx, id, Waiting, Failed, Skipped, Waiting)
+}
+
+func (q *Queue) shift(ctx context.Context, id string, to State, from ...State) error {
+	if err := q.lock(ctx); err != nil {
+		return err
+	}
+	defer q.unlock()
+	l, ok := q.find(padID(id))
+	if !ok {
+		return ErrUnknown
+	}
+	if !slices.Contains(from, l.State) {
+		return errors.WithMessage(ErrState, l.State.String())
+	}
+	if from[0] == Failed && l.State != Waiting {
+		if _, err := os.Stat(q.listPath(l.ID, ".json")); err != nil && !l.Rewrite {
+			return errors.WithMessage(ErrState, "its rows are not kept any more")
+		}
+	}
+	n := *l
+	n.State = to
+	if err := q.save(&n); err != nil {
+		return err
+	}
+	q.kick()
+	return nil
+}
+
+// Rejects yields the report of a list that was converted: rejected rows and rows
+// with warnings, in the order of the list. Errors: ErrUnknown; fs.ErrNotExist when
+// there is no report.
+func (q *Queue) Rejects(id string, yield func(Reject) bool) error {
+	l, ok := q.find(padID(id))
+	if !ok {
+		return ErrUnknown
+	}
+	f, err := os.Open(q.reportPath(l.ID))
+	if err != nil {
+		return errors.Wrap(err, "spool: report")
+	}
+	defer f.Close()
+	return readReport(f, yield)
+}
+
+// Run places lists until ctx ends, and returns the error of ctx. One Run at a time.
+func (q *Queue) Run(ctx context.Context) error {
+	fails := 0
+	for {
+		err := q.Step(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		wait := q.o.Poll
+		if err != nil {
+			wait = q.pause(err, fails)
+			fails++
+		} else {
+			fails = 0
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-q.wake:
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// Step does everything that can be done now: it looks whether the importer took
+// the file and places what can be placed. Run calls it; tests and tools may. The
+// error is why something has to wait.
+func (q *Queue) Step(ctx context.Context) error {
+	if err := q.lock(ctx); err != nil {
+		return err
+	}
+	defer q.unlock()
+	err := q.flush()
+	for err == nil {
+		var again bool
+		if err = q.settle(ctx); err != nil {
+			break
+		}
+		if q.o.API != nil {
+			again, err = q.apiStep(ctx)
+		} else {
+			again, err = q.fileStep(ctx)
+		}
+		if !again || ctx.Err() != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = q.prune()
+	}
+	if ctx.Err() == nil {
+		q.report(err)
+	}
+	return err
+}
+
+// flush notes in the journal what it could not note before.
+func (q *Queue) flush() error {
+	q.mu.Lock()
+	var all []*List
+	for _, l := range q.unsaved {
+		all = append(all, l)
+	}
+	q.mu.Unlock()
+	for _, l := range all {
+		if err := q.save(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report keeps the problem for Status and logs its beginning and end.
+func (q *Queue) report(err error) {
+	q.mu.Lock()
+	was := q.problem
+	q.problem = err
+	if (was == nil) != (err == nil) {
+		q.since = q.o.Now()
+	}
+	if was == nil && err != nil {
+		q.counters.Problems++
+	}
+	q.mu.Unlock()
+	switch {
+	case err != nil && (was == nil || was.Error() != err.Error()):
+		q.o.Logger.Warn("lists wait", slog.String("err", err.Error()))
+		q.o.Changed()
+	case err == nil && was != nil:
+		q.o.Logger.Info("lists go on")
+		q.o.Changed()
+	}
+}
+
+// prune removes what is older than Keep.
+func (q *Queue) prune() error {
+	now := q.o.Now()
+	if now.Sub(q.pruned) < time.Hour {
+		return nil
+	}
+	q.pruned = now
+	all := q.snapshot()
+	var gone []string
+	for _, l := range all {
+		last := l.Accepted
+		for _, t := range []time.Time{l.Placed, l.Taken} {
+			if t.After(last) {
+				last = t
+			}
+		}
+		if !l.State.Final() || now.Sub(last) < q.o.Keep || q.needed(l) {
+			continue
+		}
+		for _, p := range []string{q.listPath(l.ID, ".json"), q.listPath(l.ID, ".idx"), q.listPath(l.ID, ".rows"), q.reportPath(l.ID)} {
+			if err := os.Remove(p); err != nil && !stderrors.Is(err, fs.ErrNotExist) {
+				return errors.Wrap(err, "spool: prune")
+			}
+		}
+		gone = append(gone, l.ID)
+	}
+	if err := q.j.forget(gone, now); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.lists = slices.DeleteFunc(q.lists, func(l *List) bool { return slices.Contains(gone, l.ID) })
+	q.mu.Unlock()
+	return nil
+}
+
+// needed reports whether a list is part of what a rewrite would place again, or of
+// a list that is not finished.
+func (q *Queue) needed(l *List) bool {
+	if l.State == Merged {
+		into, ok := q.find(l.Into)
+		return ok && !into.State.Final()
+	}
+	return rewrites(&q.o.Profile) && l.State == Taken && !l.Wiped && !l.Rewrite
+}
+
+func rewrites(p *outboundcsv.Profile) bool { return p.Delete == "rewrite" || p.Delete == "api" }

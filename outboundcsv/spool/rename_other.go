@@ -1,0 +1,17 @@
+//go:build !linux
+
+package spool
+
+import (
+	"io/fs"
+	"os"
+)
+
+// renameNew renames a file and fails with fs.ErrExist when the new name is
+// taken. It looks before it renames: only we write that name.
+func renameNew(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}
+	}
+	return os.Rename(from, to)
+}
