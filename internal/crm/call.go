@@ -79,6 +79,7 @@ type item struct {
 	out         bool // started by this agent
 	established bool // was connected once
 	controller  bool // set up the conference
+	rejected    bool // the agent refused it
 	direction   string
 	reason      int
 	remote      []string
@@ -237,6 +238,21 @@ func (it *item) view(cfg *Config) itemView {
 	return v
 }
 
+// routedTo notes the skill group that an event about a call names. Calls that
+// were not routed count on the agent's first skill group (CCE reference, section
+// 11.1), so for them the group is not the queue in which the caller waited.
+func (c *Connector) routedTo(cl *call, group uint32) {
+	if !cl.data.router.valid() {
+		switch cl.data.typ {
+		case cti.CallTypeOtherIn, cti.CallTypeAgentInside, cti.CallTypeAgentOut, cti.CallTypeOut, cti.CallTypeNonACD,
+			cti.CallTypeConsult, cti.CallTypeConsultOfferred:
+			return
+		}
+	}
+	c.setQueue(cl, group)
+}
+
+// setQueue notes the queue of a call.
 func (c *Connector) setQueue(cl *call, group uint32) {
 	if group == nullCall || group == 0 {
 		return

@@ -287,7 +287,7 @@ func (c *Connector) onDelivered(e *cti.CallDeliveredEvent) {
 	if e.CalledDeviceID != "" {
 		cl.called = e.CalledDeviceID
 	}
-	c.setQueue(cl, e.SkillGroupNumber)
+	c.routedTo(cl, e.SkillGroupNumber)
 	cl.addParty(e.CallingDeviceID)
 	cl.joined = joinKey{}
 	// After a graceful change of side deliveries come again for every call, to
@@ -403,7 +403,7 @@ func (c *Connector) onEstablished(e *cti.CallEstablishedEvent) {
 	if e.CallingDeviceID != "" {
 		cl.calling = e.CallingDeviceID
 	}
-	c.setQueue(cl, e.SkillGroupNumber)
+	c.routedTo(cl, e.SkillGroupNumber)
 	cl.addParty(e.CallingDeviceID)
 	cl.addParty(e.AnsweringDeviceID)
 	cl.joined = joinKey{}

@@ -102,17 +102,18 @@ func (c *Connector) userView(a *agent) userView {
 	}
 }
 
-// userCaps: a call can be made when the agent is logged on, and neither talks nor
-// is being called.
+// userCaps: a call can be made when the agent is logged on, has no call, not even
+// a held one, and is not in wrap-up: CCE takes MAKE_CALL_REQ from not ready and
+// ready agents only (CCE reference, section 15, outgoing call).
 func (c *Connector) userCaps(a *agent) capSet {
 	if !a.rec.LoggedOn || a.rec.Shadow && a.per == nil {
 		return 0
 	}
-	if c.cfg.DenyMakeCallWhileReady && a.rec.Mode == modeReady {
+	if a.rec.Mode == modeWrapUp || c.cfg.DenyMakeCallWhileReady && a.rec.Mode == modeReady {
 		return 0
 	}
 	for _, it := range a.items {
-		if it.status.alive() && it.status != statusHeld {
+		if it.status.alive() {
 			return 0
 		}
 	}
@@ -191,7 +192,7 @@ func (c *Connector) phoneCall(it *item) *ici.PhoneCall {
 		return p
 	}
 	for _, o := range it.call.items {
-		if o == it || o.status.alive() && o.ag.key.system == it.ag.key.system {
+		if o == it || o.status.alive() && !o.closing && o.ag.key.system == it.ag.key.system {
 			p.UserIDs = append(p.UserIDs, o.ag.key.user)
 		}
 	}

@@ -280,7 +280,14 @@ func (c *Connector) move(it *item, cl *call, conn connection) {
 }
 
 // takenElsewhere ends an item because the call goes on at another place.
-func (c *Connector) takenElsewhere(it *item) { c.endItem(it, textElsewhere) }
+// After the agent's own refusal it is simply over.
+func (c *Connector) takenElsewhere(it *item) {
+	if it.rejected {
+		c.endItem(it, "")
+		return
+	}
+	c.endItem(it, textElsewhere)
+}
 
 // endItem ends the agent's part of a call. When it was a conversation and the
 // agent's last call, the ACD decides whether he goes to wrap-up; its word may

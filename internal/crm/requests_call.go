@@ -62,7 +62,7 @@ func (c *Connector) controlNow(it *item, req cti.Request) {
 // refused tells SAP the item's state again: the button that the agent pressed
 // had no effect.
 func (c *Connector) refused(it *item, err error) {
-	it.force = true
+	it.force, it.rejected = true, false
 	it.noteOnce = c.refusal(it.ag.rec.Lang, err)
 	c.touch(it.ag)
 }
@@ -159,6 +159,7 @@ func (c *Connector) connectedOp(op *operation, it *item) (ici.Value, error) {
 		if it.status != statusOffered {
 			return nil, c.illegal(r)
 		}
+		it.rejected = true
 		if to := c.cfg.RejectTo; to != "" {
 			c.control(op, it, &cti.DeflectCallReq{PeripheralID: per, ConnectionCallID: it.conn.Call,
 				ConnectionDeviceIDType: it.conn.Type, ConnectionDeviceID: it.conn.Dev,

@@ -208,7 +208,7 @@ func (c *Connector) setWorkmode(op *operation, a *agent) (ici.Value, error) {
 			// The ACD refuses a log off in a call: no further call, then off.
 			op.later(func() {
 				a.logoffAfter = true
-				c.requestState(a, cti.AgentStateNotReady, c.cfg.DefaultNotReadyReason, 0)
+				c.requestState(a, cti.AgentStateNotReady, c.cfg.DefaultNotReadyReason, modeNotReady)
 			})
 			return ici.Text(""), nil
 		}

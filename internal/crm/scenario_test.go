@@ -75,8 +75,8 @@ func TestInboundCall(t *testing.T) {
 		b.state("U1", cti.AgentStateTalking, 0)
 		b.must("U1", ici.OpPhoneCallDrop, text(ici.ParamPhoneCallID, id))
 		b.event(b.over(100, "2001")...)
-		b.want("U1: held [drop retrieve wrapUpRequired] "+customer, "U1: user 2",
-			"U1: connected [drop hold consult blindTransfer sendDtmf wrapUpRequired] "+customer, "U1: user 2")
+		b.want("U1: held [drop retrieve wrapUpRequired] "+customer,
+			"U1: connected [drop hold consult blindTransfer sendDtmf wrapUpRequired] "+customer)
 		b.state("U1", cti.AgentStateWorkReady, 0)
 		b.want("U1: wrapup [] "+customer, "U1: user 4")
 		b.state("U1", cti.AgentStateAvailable, 0)
