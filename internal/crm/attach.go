@@ -110,6 +110,7 @@ func (c *Connector) setAttached(op *operation, it *item) (ici.Value, error) {
 	it.told.version = cl.version
 	c.changed(cl)
 	c.remember(cl.data.router, &cl.data)
+	c.share(cl)
 	return ici.Text(""), nil
 }
 

@@ -51,6 +51,8 @@ type call struct {
 	left []string
 	// seen is when an event named the call last.
 	seen time.Time
+	// asked: other connectors' data of the call were looked for.
+	asked bool
 	// ringing: as far as read, somebody is still being called.
 	ringing bool
 	docText string // the attached data as last written

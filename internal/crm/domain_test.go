@@ -448,6 +448,46 @@ func TestTakeOver(t *testing.T) {
 	})
 }
 
+// A call goes from an agent of one connector to an agent of another one, by
+// consultation and by transfer: the customer and SAP's data go with it.
+func TestTwoConnectorsOneCall(t *testing.T) {
+	each(t, 3, func(w *whole) {
+		cfg := config()
+		cfg.Store, cfg.Instance = w.st, "second"
+		n := connectTo(w.t, cfg, w.pg, w.net)
+		defer n.close()
+		n.settle()
+		a, _ := w.answered()
+		n.logOnAs(2, false)
+		w.must("U1", ici.OpItemSetAttachedData, text(ici.ParamItemID, a),
+			text(ici.ParamAttachedData, `<ItemAttachedData><Application id="ERP"><Account>4711</Account></Application></ItemAttachedData>`))
+		var p ici.PhoneCall
+		p.DecodeICI(w.must("U1", ici.OpPhoneCallConsult, text(ici.ParamPhoneCallID, a), text(ici.ParamDestination, "2002")))
+		n.settle()
+		n.wantStates("U2 offered 2001," + customer)
+		_, b2 := n.who("offered")
+		if d := n.data("U2", b2); !strings.Contains(d, "4711") || !strings.Contains(d, "vip") {
+			w.t.Errorf("data %s", d)
+		}
+		n.op("U2", ici.OpPhoneCallAccept, b2)
+		w.wantStates("U1 connected 2002", "U1 held "+customer)
+		w.op("U1", ici.OpPhoneCallWarmTransfer, a, text(ici.ParamConsultPhoneCallID, p.ID))
+		w.wantStates()
+		n.wantStates("U2 connected " + customer)
+		if d := n.data("U2", b2); !strings.Contains(d, "4711") {
+			w.t.Errorf("data after the transfer %s", d)
+		}
+		// And back, blindly.
+		n.op("U2", ici.OpPhoneCallBlindTransfer, b2, text(ici.ParamDestination, "2001"))
+		n.wantStates()
+		w.wantStates("U1 offered " + customer)
+		_, back := w.who("offered")
+		if d := w.data("U1", back); !strings.Contains(d, "4711") {
+			w.t.Errorf("data at the first agent again: %s", d)
+		}
+	})
+}
+
 func config2(st ds104.Store) crm.Config {
 	cfg := config()
 	cfg.Store = st

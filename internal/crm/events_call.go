@@ -35,9 +35,10 @@ func (c *Connector) event(l *Link, e cti.Event) {
 	case *cti.CallConnectionClearedEvent:
 		c.onConnectionCleared(e)
 	case *cti.CallServiceInitiatedEvent:
-		c.onOrigin(e.PeripheralID, connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}, e.CallingDeviceID, "", statusDialing)
+		c.consultOf(e.PeripheralID, e.ConnectionCallID, e.COCConnectionCallID)
+		c.onOrigin(e.PeripheralID, connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}, e.CallingDeviceID, "")
 	case *cti.CallOriginatedEvent:
-		c.onOrigin(e.PeripheralID, connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}, e.CallingDeviceID, e.CalledDeviceID, statusDialing)
+		c.onOrigin(e.PeripheralID, connection{e.ConnectionCallID, e.ConnectionDeviceIDType, e.ConnectionDeviceID}, e.CallingDeviceID, e.CalledDeviceID)
 	case *cti.CallReachedNetworkEvent:
 		c.onReachedNetwork(e)
 	case *cti.CallFailedEvent:
@@ -364,7 +365,7 @@ func (c *Connector) originator(a *agent, cl *call, conn connection, sure bool) *
 	return it
 }
 
-func (c *Connector) onOrigin(per uint32, conn connection, calling, called string, st status) {
+func (c *Connector) onOrigin(per uint32, conn connection, calling, called string) {
 	a := c.agentAt(per, calling)
 	if a == nil && calling == "" {
 		a = c.agentAt(per, conn.Dev)

@@ -110,8 +110,8 @@ func (c *Connector) joined(j *join) {
 	var far, near []string // numbers behind the original call, and behind the consultation
 	if held != nil {
 		far = held.remote
-	} else if to.data.customer != "" {
-		far = []string{to.data.customer}
+	} else if n := c.customerOf(to); n != "" {
+		far = []string{n}
 	}
 	if consult != nil {
 		near = consult.remote

@@ -66,6 +66,7 @@ func (c *Connector) offer(a *agent, cl *call, conn connection) *item {
 	it := c.newItem(a)
 	it.status = statusOffered
 	c.attach(it, cl, conn)
+	c.fetchShared(cl)
 	c.setRemote(it)
 	it.queue = cl.data.queue
 	it.dialed = c.dial.toSAP(firstOf(cl.data.dnis, cl.data.dialed, cl.called))
@@ -118,8 +119,8 @@ func (c *Connector) setRemote(it *item) {
 	consult := cl.parent != nil || d.typ == cti.CallTypeConsult || d.typ == cti.CallTypeConsultOfferred
 	if d.customer == "" {
 		switch {
-		case cl.parent != nil && cl.parent.data.customer != "":
-			d.customer = cl.parent.data.customer
+		case cl.parent != nil && c.customerOf(cl.parent) != "":
+			d.customer = c.customerOf(cl.parent)
 		case callerAgent != nil && d.ani != "" && d.ani != cl.calling && !c.dial.internal(d.ani):
 			// A colleague calls, but the call's data name somebody outside.
 			d.customer = c.dial.toSAP(d.ani)
@@ -135,6 +136,15 @@ func (c *Connector) setRemote(it *item) {
 	}
 	// Blindly transferred by a colleague: the customer is the other party.
 	it.remote = appendNew(it.remote, d.customer)
+}
+
+// customerOf is the number of the party outside of a call; empty: not known.
+func (c *Connector) customerOf(cl *call) string {
+	d := &cl.data
+	if d.customer == "" && d.ani != "" && !c.dial.internal(d.ani) {
+		d.customer = c.dial.toSAP(d.ani)
+	}
+	return d.customer
 }
 
 // number is what others dial to reach the agent.

@@ -57,6 +57,10 @@ func (c *Connector) watchStore() {
 }
 
 func (c *Connector) stored(e ds104.Event) {
+	if e.Kind == ds104.EventPut && strings.HasPrefix(e.Entry.Key, keyLive) &&
+		e.Entry.Key != keyLive+url.PathEscape(c.cfg.Instance) {
+		c.store.others.Store(true)
+	}
 	switch {
 	case e.Kind == ds104.EventPut && strings.HasPrefix(e.Entry.Key, keyOwners):
 		key, ok := parseKey(strings.TrimPrefix(e.Entry.Key, keyOwners))
@@ -132,6 +136,12 @@ func (c *Connector) sweepOwners() ds104.Revision {
 			break
 		}
 		last = max(last, e.Revision)
+		c.stored(ds104.Event{Kind: ds104.EventPut, Entry: e})
+	}
+	for e, err := range c.store.s.List(ctx, keyLive) {
+		if err != nil {
+			break
+		}
 		c.stored(ds104.Event{Kind: ds104.EventPut, Entry: e})
 	}
 	return last

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/connects-go/connects/ds104"
@@ -53,6 +54,8 @@ type store struct {
 	run  uint64 // tells the runs of one instance apart
 	mu   sync.Mutex
 	live ds104.Revision
+	// others: another connector shares the store, or did.
+	others atomic.Bool
 
 	// The following belong to the strand.
 	queue   []*agent

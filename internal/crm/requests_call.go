@@ -348,6 +348,7 @@ func (c *Connector) blindTransfer(op *operation, it *item, can func(capSet) erro
 		return nil, err
 	}
 	c.remember(it.call.data.router, &it.call.data)
+	c.share(it.call)
 	c.control(op, it, &cti.TransferCallReq{PeripheralID: it.call.key.peripheral,
 		ActiveConnectionCallID: it.conn.Call, ActiveConnectionDeviceIDType: it.conn.Type, ActiveConnectionDeviceID: it.conn.Dev,
 		HeldConnectionCallID: nullCall, HeldConnectionDeviceIDType: cti.ConnectionDeviceIDTypeNone,
