@@ -85,6 +85,7 @@ type API struct {
 	o      APIOptions
 	open   chan struct{}
 	client *http.Client
+	login  func(*http.Request) // has the password, so that no formatting of an API shows it
 }
 
 // NewAPI checks the options and returns a client. It does no I/O.
@@ -92,6 +93,8 @@ func NewAPI(o *APIOptions) (*API, error) {
 	if o == nil {
 		o = &APIOptions{}
 	}
+	own := *o
+	o = &own
 	a := &API{o: *o, client: o.Client}
 	var errs []error
 	var err error
@@ -106,6 +109,12 @@ func NewAPI(o *APIOptions) (*API, error) {
 	}
 	if a.client == nil {
 		a.client = &http.Client{Timeout: DefaultAPITimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	a.o.Password = ""
+	a.login = func(r *http.Request) {
+		if o.User != "" {
+			r.SetBasicAuth(o.User, string(o.Password))
+		}
 	}
 	if a.o.MaxOpen == 0 {
 		a.o.MaxOpen = APIOpen
@@ -243,9 +252,7 @@ func (a *API) do(ctx context.Context, method, campaign, what string, body io.Rea
 		r.Header.Set("Content-Type", "application/xml")
 	}
 	r.Header.Set("Accept", "application/xml")
-	if a.o.User != "" {
-		r.SetBasicAuth(a.o.User, string(a.o.Password))
-	}
+	a.login(r)
 	select {
 	case a.open <- struct{}{}:
 	case <-ctx.Done():
