@@ -9,10 +9,8 @@ test: testtools
 	go test -race -shuffle=on -timeout 20m ./...
 
 ## check: what a change has to pass
-check: fmt vet lint tidy gen
-	GOARCH=386 go build ./...
-	$(MAKE) fuzz FUZZTIME=5s
-	$(MAKE) test
+check:
+	@scripts/check
 
 ## fmt: gofmt has nothing to change
 fmt:
