@@ -149,6 +149,7 @@ type ClientStats struct {
 	Connects   int64 // connections that were opened
 	Losses     int64 // connections that were lost
 	LastError  error // why the last one was lost or could not be opened
+	Side       Side  // of the server, as it said last
 	Term       uint64
 	Deciding   bool // the server said that it decides in Term
 	Reconnects int64
@@ -301,6 +302,13 @@ func (c *Client) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
+}
+
+// met notes which side the server is.
+func (c *Client) met(s Side) {
+	c.mu.Lock()
+	c.stats.Side = s
+	c.mu.Unlock()
 }
 
 // heard notes what the server says about the deciding side.
@@ -500,26 +508,39 @@ func (c *Client) List(ctx context.Context, prefix string) iter.Seq2[Entry, error
 			return
 		}
 		for from := ""; ; {
-			a, err := ask[*proto.ListConf](ctx, c, &proto.ListReq{Prefix: []byte(prefix), From: []byte(from)}, true)
+			page, more, err := c.listPage(ctx, prefix, from)
 			if err != nil {
 				yield(Entry{}, err)
 				return
 			}
-			for _, in := range fromWire(a.Items) {
-				e := in.Entry
-				if in.TTL > 0 {
-					e.Expires = time.Now().Add(in.TTL).Round(0)
-				}
+			for _, e := range page {
 				from = e.Key + "\x00"
 				if !yield(e, nil) {
 					return
 				}
 			}
-			if !a.More || len(a.Items) == 0 {
+			if !more || len(page) == 0 {
 				return
 			}
 		}
 	}
+}
+
+// listPage fetches a page of entries from a key on.
+func (c *Client) listPage(ctx context.Context, prefix, from string) (page []Entry, more bool, err error) {
+	a, err := ask[*proto.ListConf](ctx, c, &proto.ListReq{Prefix: []byte(prefix), From: []byte(from)}, true)
+	if err != nil {
+		return nil, false, err
+	}
+	items := fromWire(a.Items)
+	page = make([]Entry, len(items))
+	for i := range items {
+		page[i] = items[i].Entry
+		if ttl := items[i].TTL; ttl > 0 {
+			page[i].Expires = time.Now().Add(ttl).Round(0)
+		}
+	}
+	return page, a.More, nil
 }
 
 // Stats returns a snapshot.

@@ -82,6 +82,7 @@ func dialLink(ctx context.Context, c *Client) (*link, error) {
 	}
 	l.max = int(conf.MaxValue)
 	l.out = newOutbox(conn, 0, func(err error) { l.fail(err) })
+	c.met(Side(min(conf.Side, uint32(SideB))))
 	c.heard(conf.Term, conf.Deciding)
 	l.wg.Go(l.out.run)
 	l.wg.Go(func() { l.fail(l.read(fr)) })
