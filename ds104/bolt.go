@@ -351,3 +351,17 @@ func (b *Bolt) Close() error {
 	b.feed.close()
 	return errors.Wrap(b.db.Close(), "ds104: close")
 }
+
+// Compact writes the file anew, without the room that deleted entries have left, to
+// another file, which OpenBolt opens. The store can be used meanwhile.
+func (b *Bolt) Compact(path string) error {
+	to, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: b.opts.LockTimeout, NoSync: true})
+	if err != nil {
+		return errors.Wrap(err, "ds104: compact")
+	}
+	err = bolt.Compact(to, b.db, 4<<20)
+	if err == nil {
+		err = to.Sync()
+	}
+	return errors.Wrap(stderrors.Join(err, to.Close()), "ds104: compact")
+}

@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/binary"
 	stderrors "errors"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/pkg/errors"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -277,20 +275,4 @@ func (b *Bolt) Scan(ctx context.Context, set *BucketSet, cursor string) ([]Item,
 		return page(tx.Bucket(bucketTombs), cursorTomb, from, true)
 	})
 	return out, next, b.closedErr(err)
-}
-
-// Snapshot writes the whole file as of one moment while the store goes on. What is
-// written can be opened as a file by OpenBolt.
-func (b *Bolt) Snapshot(ctx context.Context, w io.Writer) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := b.db.View(func(tx *bolt.Tx) error {
-		_, err := tx.WriteTo(w)
-		return err
-	})
-	if err := b.closedErr(err); err == ErrClosed {
-		return err
-	}
-	return errors.Wrap(err, "ds104: snapshot")
 }
