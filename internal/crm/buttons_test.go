@@ -1,6 +1,7 @@
 package crm_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,37 @@ func TestConferenceAgents(t *testing.T) {
 		}
 		if !told {
 			t.Error("the second agent was told nothing")
+		}
+	})
+}
+
+// While SAP takes no events, newer states replace older ones, so every state has
+// a key: that of its call, or the agent's.
+func TestStatesCollapse(t *testing.T) {
+	wholeRun(t, 2, config(), nil, func(w *whole) {
+		w.logOnAll(1, true)
+		w.sap.take()
+		w.customerCall("5001")
+		_, id := w.who("offered")
+		w.sap.mu.Lock()
+		var got []string
+		for _, e := range w.sap.events {
+			got = append(got, e.Item)
+		}
+		w.sap.mu.Unlock()
+		if diff := cmp.Diff([]string{id, "user"}, got); diff != "" {
+			t.Errorf("keys (-want +got)\n%s", diff)
+		}
+	})
+}
+
+func TestSearchTermRefused(t *testing.T) {
+	wholeRun(t, 2, config(), nil, func(w *whole) {
+		w.logOnAll(1, true)
+		_, err := w.ask("U1", ici.OpUserGetPresence, text(ici.ParamSearchTerm, "*m"))
+		var f *ici.Fault
+		if !errors.As(err, &f) || !strings.Contains(f.Text, "*") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

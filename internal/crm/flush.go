@@ -59,7 +59,7 @@ func (c *Connector) tell(a *agent) {
 	if !a.subscribed || first {
 		return
 	}
-	c.notify(a, ici.OpEventUserChanged, ici.ParamUser, c.user(a), "")
+	c.notify(a, ici.OpEventUserChanged, ici.ParamUser, c.user(a), itemUser)
 }
 
 func (c *Connector) tellItem(a *agent, it *item) {
@@ -81,6 +81,10 @@ func (c *Connector) tellItem(a *agent, it *item) {
 	}
 	it.noteOnce = ""
 }
+
+// itemUser makes the agent's own state one item for the notifier: while SAP does
+// not take events, only the newest one waits.
+const itemUser = "user"
 
 func (c *Connector) notify(a *agent, op ici.Op, p ici.Param, v ici.Value, item string) {
 	a.rec.Event++

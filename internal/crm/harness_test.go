@@ -125,6 +125,7 @@ type fakeSAP struct {
 type sapEvent struct {
 	AppID string
 	Op    ici.Op
+	Item  string
 	Call  *ici.PhoneCall
 	User  *ici.User
 	End   *ici.TextElement
@@ -154,7 +155,7 @@ func (f *fakeSAP) Notify(k ici.SubscriptionKey, e ici.Event) error {
 }
 
 func (f *fakeSAP) add(k ici.SubscriptionKey, e *ici.Event) {
-	ev := sapEvent{AppID: k.AppID, Op: e.Op}
+	ev := sapEvent{AppID: k.AppID, Op: e.Op, Item: e.Item}
 	for _, p := range e.Params {
 		switch v := p.Value.(type) {
 		case *ici.PhoneCall:

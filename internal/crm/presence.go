@@ -229,7 +229,7 @@ func (c *Connector) getPresence(r *ici.Request) (ici.Value, error) {
 	}
 	q, err := presence.ParseQuery(term)
 	if err != nil {
-		return nil, c.fault(r, ici.FaultGeneric, err)
+		return nil, c.faultText(r, ici.FaultGeneric, "searchTerm", err)
 	}
 	return ici.Rows(c.pres.index.Rows(q, view(r.System, code))), nil
 }
