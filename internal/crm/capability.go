@@ -45,7 +45,7 @@ func (s status) alive() bool { return s >= statusOffered && s <= statusConferenc
 func (s status) talking() bool { return s == statusConnected || s == statusConference }
 
 // final: nothing happens to the item any more.
-func (s status) final() bool { return s == statusEnded }
+func (s status) final() bool { return s == statusEnded || s == statusFailed }
 
 func (s status) String() string {
 	switch s {

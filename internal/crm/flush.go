@@ -16,6 +16,7 @@ func (c *Connector) flush() {
 		return
 	}
 	c.flushing = true
+	defer func() { c.flushing = false }() // also after a defect
 	for i := 0; i < len(c.touched); i++ { // telling may touch others
 		a := c.touched[i]
 		a.touched = false
@@ -32,7 +33,6 @@ func (c *Connector) flush() {
 		c.touched[i] = nil
 	}
 	c.touched = c.touched[:0]
-	c.flushing = false
 }
 
 // tell sends the changed items of an agent, the ended ones first, and then the agent himself.

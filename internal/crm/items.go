@@ -42,6 +42,7 @@ func (c *Connector) newItem(a *agent) *item {
 func (c *Connector) attach(it *item, cl *call, conn connection) {
 	it.call, it.conn = cl, conn
 	cl.items = append(cl.items, it)
+	cl.ended = false
 }
 
 // detach takes an item out of its call's list; the item still knows the call.
@@ -271,6 +272,9 @@ func (c *Connector) setStatus(it *item, s status) {
 	if s.talking() {
 		it.established = true
 	}
+	if s == statusFailed {
+		it.gone(c)
+	}
 	c.touch(it.ag)
 }
 
@@ -281,6 +285,7 @@ func (c *Connector) move(it *item, cl *call, conn connection) {
 		detach(it)
 		it.call = cl
 		cl.items = append(cl.items, it)
+		cl.ended = false
 	}
 	if conn.Dev == "" {
 		conn.Dev, conn.Type = it.conn.Dev, it.conn.Type
@@ -315,11 +320,6 @@ func (c *Connector) endItem(it *item, text string) {
 		if it.isConsult {
 			it.isConsult = false
 		}
-	}
-	if it.status == statusFailed {
-		it.closing = true
-		c.finish(it, statusFailed)
-		return
 	}
 	it.closeText = text
 	if !it.established || a.otherCalls(it) {
@@ -363,18 +363,23 @@ func (c *Connector) finish(it *item, s status) {
 		it.note = c.textFor(it.ag, it.closeText)
 	}
 	it.status = s
-	if cl := it.call; cl != nil && len(cl.left) < 16 {
-		cl.left = appendNew(cl.left, it.ag.rec.Device)
-	}
-	if s == statusEnded || s == statusFailed {
-		it.endedAt = time.Now()
-		c.armSweep()
+	if s.final() {
+		it.gone(c)
 	}
 	a := it.ag
 	if s == statusEnded {
 		a.trimEnded(c)
 	}
 	c.touch(a)
+}
+
+// gone notes that an item has reached its end.
+func (it *item) gone(c *Connector) {
+	it.endedAt = time.Now()
+	if cl := it.call; cl != nil && len(cl.left) < 16 {
+		cl.left = appendNew(cl.left, it.ag.rec.Device)
+	}
+	c.armSweep()
 }
 
 // trimEnded keeps the newest ended items only.
@@ -427,10 +432,7 @@ func (c *Connector) armSweep() {
 			}
 		}
 		for _, it := range c.items {
-			if it.status != statusEnded && it.status != statusFailed {
-				continue
-			}
-			if it.status == statusFailed && it.call != nil && !it.call.ended {
+			if !it.status.final() {
 				continue
 			}
 			if now.Sub(it.endedAt) >= keepEnded {
