@@ -145,12 +145,20 @@ func feed(t *testing.T, b []byte) {
 	if n := c.stats.panics.Load(); n > 0 {
 		t.Errorf("%d panics", n)
 	}
+	if err := c.st.do(t.Context(), func() {
+		c.stopping = true
+		for _, a := range c.agents {
+			a.stopTimers()
+		}
+		if c.sweep != nil {
+			c.sweep.Stop()
+		}
+	}); err != nil {
+		t.Error(err)
+	}
 	c.cancel(ErrStopped)
 	c.work.Wait()
-	c.stopping = true
-	for _, a := range c.agents {
-		a.stopTimers()
-	}
+	c.st.close()
 }
 
 func fuzzEvent(kind byte, id, id2 uint32, d byte) cti.Event {
