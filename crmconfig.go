@@ -387,7 +387,11 @@ func (c *CRMConfig) domain() crm.Config {
 		MaxAgents: c.MaxAgents, MaxCalls: c.MaxCalls, MaxItems: c.MaxItems, MaxAttachedData: c.MaxAttachedData,
 		Profile: c.Profile, Vendor: c.Vendor, Product: c.Product, Version: c.Version,
 	}
-	for _, l := range c.Links {
+	for i, l := range c.Links {
+		if i == 0 {
+			// One code page per CCE instance (CCE reference, section 14).
+			d.Attached.Charset = l.Session.Charset
+		}
 		link := crm.LinkConfig{Name: l.Name}
 		for _, p := range l.Peripherals {
 			link.Peripherals = append(link.Peripherals, crm.PeripheralConfig(p))

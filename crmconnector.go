@@ -95,6 +95,9 @@ func newCRMParts(cfg CRMConfig, logger *slog.Logger, calls ...func()) (*crmParts
 	for _, l := range cfg.Links {
 		o := l.Session
 		o.Logger = logger.With(slog.String("link", l.Name))
+		if cfg.RequestConfiguration {
+			o.ConfigMsgMask |= cti.ConfigMaskAgent | cti.ConfigMaskSkillGroup
+		}
 		var link *crm.Link
 		if p.domain != nil {
 			link = p.domain.Link(l.Name)
