@@ -26,8 +26,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// is compares in a time that does not depend on where they differ.
-func (s Secret) is(token []byte) bool {
+// Is compares in a time that does not depend on where they differ.
+func (s Secret) Is(token []byte) bool {
 	a, b := sha256.Sum256([]byte(s)), sha256.Sum256(token)
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

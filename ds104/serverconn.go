@@ -160,7 +160,7 @@ func (c *serverConn) open(t proto.MessageType, body []byte) error {
 		return err
 	}
 	switch {
-	case o.Token != "" && !o.Token.is(m.Token):
+	case o.Token != "" && !o.Token.Is(m.Token):
 		return refuse(ErrAuth)
 	case c.busy:
 		return refuse(ErrBusy)
