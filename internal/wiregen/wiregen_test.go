@@ -86,7 +86,7 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{"property before a message", enums, "doc x", "messages.txt:1: doc before a message"},
 		{"status", enums, messages + "status good", `messages.txt:25: "good" is none of verified, assumed, opaque`},
 		{"unknown keyword", enums, messages + "fixt A UINT", `messages.txt:25: unknown keyword "fixt"`},
-		{"type", enums, messages + "fixed A LONG", `messages.txt:25: "LONG" is none of CHAR, UCHAR, SHORT, USHORT, INT, UINT, BOOL, TIME, STRING, UNSPEC, NAMEDVAR, NAMEDARRAY, TASKID`},
+		{"type", enums, messages + "fixed A LONG", `messages.txt:25: "LONG" is none of CHAR, UCHAR, SHORT, USHORT, INT, UINT, ULONG, BOOL, TIME, STRING, UNSPEC, NAMEDVAR, NAMEDARRAY, TASKID`},
 		{"unknown tag", enums, messages + "field A UINT 4 B_TAG", "messages.txt:25: unknown tag B_TAG"},
 		{"unknown group", enums, messages + "fixed A UINT enum=Size", `messages.txt:25: unknown group "Size"`},
 		{"field twice", enums, messages + "fixed Colour UINT", "messages.txt:25: field Colour is there already"},
