@@ -7,7 +7,7 @@ const [url, shots] = process.argv.slice(2);
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags });
 const page = await browser.newPage({ viewport: { width: 1440, height: 860 } });
-page.setDefaultTimeout(10_000);
+page.setDefaultTimeout(30_000);
 const complaints = [];
 page.on('pageerror', e => complaints.push('script: ' + e.message));
 page.on('console', m => { if (m.type() === 'error') complaints.push('console: ' + m.text()); });
