@@ -16,9 +16,18 @@ require (
 	go.etcd.io/bbolt v1.5.0
 )
 
-require golang.org/x/sync v0.24.0 // indirect
+require (
+	github.com/klauspost/compress v1.20.1 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)
 
-require github.com/BurntSushi/toml v1.6.0
+require (
+	github.com/BurntSushi/toml v1.6.0
+	github.com/nats-io/nats.go v1.55.0
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
