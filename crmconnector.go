@@ -29,7 +29,8 @@ const eventDrain = time.Second
 // Start returns when the listener is bound and the agents are restored from the
 // store; the CTI sessions come up in the background. The component is INACTIVE
 // until SAP calls, then ACTIVE; it is degraded while a link is down or read anew, and
-// goes on answering SAP from the last known state.
+// goes on answering SAP from the last known state. A data store that cannot be reached
+// degrades it too: agents of the last run then come back when the store does.
 //
 // On the listener, the node's health is at /health, /live and /ready and its
 // metrics at /metrics; everything else is ICI. A configuration error names every
@@ -183,6 +184,9 @@ func (c *crmComponent) Start(ctx context.Context) error {
 			return errors.Join(err, ln.Close(), c.shutdown(ctx))
 		}
 		Go(c.host, &c.wg, func() { c.follow(s) })
+	}
+	if links, _ := storeLinks(c.cfg.Store); links != nil {
+		Go(c.host, &c.wg, c.watchStore)
 	}
 	if c.cfg.Reload != nil {
 		Go(c.host, &c.wg, c.reload)
@@ -348,6 +352,9 @@ func (c *crmComponent) refresh() {
 	if c.cfg.Instances > 1 && !c.cfg.shared() {
 		why = append(why, fmt.Sprintf("%d connectors without a shared store", c.cfg.Instances))
 	}
+	if _, wrong := storeLinks(c.cfg.Store); wrong != "" {
+		why = append(why, wrong)
+	}
 	if why == nil {
 		c.host.SetCondition(ConditionOK, nil)
 		return
@@ -377,6 +384,8 @@ func (c *crmComponent) Links() []Link {
 			out = append(out, l)
 		}
 	}
+	store, _ := storeLinks(c.cfg.Store)
+	out = append(out, store...)
 	sap := Link{Name: "sap", State: "silent"}
 	if last := c.lastCall.Load(); last != 0 {
 		sap.Since = time.Unix(0, last).UTC()

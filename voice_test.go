@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +213,71 @@ func TestVoiceSurvivesARestart(t *testing.T) {
 	}
 	l.try(x.DropCall(l.ctx, call.ID))
 	l.try(second(x.WaitCall(l.ctx, call.ID, ici.PhoneCallStatusEnded)))
+}
+
+// awayStore cannot be reached until it is told otherwise.
+type awayStore struct {
+	*ds104.Memory
+	there atomic.Bool
+}
+
+func (s *awayStore) Put(ctx context.Context, key string, value []byte, o ds104.PutOptions) (ds104.Revision, error) {
+	if !s.there.Load() {
+		return 0, ds104.ErrDown
+	}
+	return s.Memory.Put(ctx, key, value, o)
+}
+
+// A connector that starts before its store takes its agents up when the store comes.
+func TestVoiceStartsBeforeItsStore(t *testing.T) {
+	l := newLab(t, nil)
+	store := &awayStore{Memory: ds104.NewMemory(nil)}
+	defer store.Close()
+	store.there.Store(true)
+	first, addr := l.connector(func(c *connects.CRMConfig) { c.Store = store })
+	sap := l.sap(&icitest.Config{Connector: "http://" + addr + "/"})
+	x := l.logon(sap)
+	l.try(first.Stop(l.ctx))
+	store.there.Store(false)
+	_, addr = l.connector(func(c *connects.CRMConfig) { c.Store = store })
+	store.there.Store(true)
+	sap.SetConnector("http://" + addr + "/")
+	l.try(x.DropCall(l.ctx, l.callAndAccept(x).ID))
+}
+
+// R136: the store is a pair of servers; the end of one of them is seen and survived.
+func TestVoiceWithAPairOfDataStores(t *testing.T) {
+	l := newLab(t, nil)
+	var addrs [2]string
+	var servers [2]*ds104.Server
+	for i, side := range []ds104.Side{ds104.SideA, ds104.SideB} {
+		m := ds104.NewMemory(&ds104.MemoryOptions{Side: side})
+		t.Cleanup(func() { m.Close() })
+		s, err := ds104.NewServer(m, &ds104.ServerOptions{Side: side})
+		l.try(err)
+		ln, err := new(net.ListenConfig).Listen(l.ctx, "tcp", "127.0.0.1:0")
+		l.try(err)
+		go s.Serve(ln)
+		t.Cleanup(func() { s.Close() })
+		addrs[i], servers[i] = ln.Addr().String(), s
+	}
+	pair, err := ds104.NewPair(ds104.PairOptions{A: addrs[0], B: addrs[1], Client: ds104.ClientOptions{Name: "one"}})
+	l.try(err)
+	t.Cleanup(func() { pair.Close() })
+	l.try(pair.WaitReady(l.ctx))
+	node, addr := l.connector(func(c *connects.CRMConfig) { c.Store, c.Instances = pair, 2 })
+	x := l.logon(l.sap(&icitest.Config{Connector: "http://" + addr + "/"}))
+	changes := node.Watch(l.ctx)
+	l.try(servers[1].Close())
+	for c := range changes {
+		if c.Component == "crm" && c.Condition == connects.ConditionDegraded {
+			if want := "data store side B: down"; c.Err.Error() != want {
+				t.Errorf("reason %q, want %q", c.Err, want)
+			}
+			break
+		}
+	}
+	l.try(x.DropCall(l.ctx, l.callAndAccept(x).ID))
 }
 
 // Two connectors with one store: when the first dies, the second serves its agents.

@@ -57,12 +57,16 @@ func check(ctx context.Context, f *file, s *settings, out io.Writer) int {
 	} else {
 		r.ok("configuration", "%d link(s), %d SAP system(s)", len(f.Links), len(f.Systems))
 	}
-	for _, w := range s.crm.Warnings() {
+	crm := *s.crm
+	if f.Store.SideA != "" {
+		crm.Instances = 1 // they share the data stores, which are not open here
+	}
+	for _, w := range crm.Warnings() {
 		r.warn("configuration", "%s", w)
 	}
 	checkCertificates(r, s)
 	running := checkListener(ctx, r, s)
-	checkStore(ctx, r, f.Store.File, s, running)
+	checkStore(ctx, r, &f.Store, s, running)
 	checkLanguages(r, f.Languages.Directory)
 	for i := range s.crm.Links {
 		checkLink(ctx, r, &s.crm.Links[i])
@@ -156,12 +160,23 @@ func runningState(ctx context.Context, s *settings) string {
 // checkKey is written to the store and removed again.
 const checkKey = "check/crmconnector"
 
-func checkStore(ctx context.Context, r *report, name string, s *settings, running bool) {
-	if name == "" {
-		r.warn("store", "in memory: a restart forgets who is logged on; set store.file")
+func checkStore(ctx context.Context, r *report, f *storeSection, s *settings, running bool) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if f.SideA != "" {
+		checkDataStore(ctx, r, "data store side A", f.SideA, s)
+		if f.SideB == "" {
+			r.warn("data store side B", "not configured: nothing takes over when side A fails")
+			return
+		}
+		checkDataStore(ctx, r, "data store side B", f.SideB, s)
 		return
 	}
-	switch err := s.openStore(name); {
+	if f.File == "" {
+		r.warn("store", "in memory: a restart forgets who is logged on; set store.file, or store.side_a and side_b")
+		return
+	}
+	switch err := s.openStore(f, nil); {
 	case running && errors.Is(err, ds104.ErrLocked):
 		r.ok("store", "in use by the connector that runs")
 		return
@@ -169,18 +184,17 @@ func checkStore(ctx context.Context, r *report, name string, s *settings, runnin
 		r.fail("store", "%v", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	_, err := s.store.Put(ctx, checkKey, []byte("x"), ds104.PutOptions{TTL: time.Minute})
+	st := s.crm.Store
+	_, err := st.Put(ctx, checkKey, []byte("x"), ds104.PutOptions{TTL: time.Minute})
 	if err == nil {
-		err = s.store.Delete(ctx, checkKey, 0)
+		err = st.Delete(ctx, checkKey, 0)
 	}
 	if err != nil {
 		r.fail("store", "%v", err)
 		return
 	}
 	n := 0
-	for _, err := range s.store.List(ctx, "") {
+	for _, err := range st.List(ctx, "") {
 		if err != nil {
 			r.fail("store", "%v", err)
 			return
@@ -188,6 +202,33 @@ func checkStore(ctx context.Context, r *report, name string, s *settings, runnin
 		n++
 	}
 	r.ok("store", "can be written, has %d entries", n)
+}
+
+// checkDataStore connects to one side. It writes nothing: that is for whoever
+// decides.
+func checkDataStore(ctx context.Context, r *report, what, addr string, s *settings) {
+	o := s.storeClient
+	o.Name += " (check)" // another voter than the connector
+	c, err := ds104.Dial(ctx, addr, &o)
+	if err != nil {
+		r.fail(what, "%s: %v", addr, err)
+		return
+	}
+	defer c.Close()
+	if _, err := c.Get(ctx, checkKey); err != nil && !errors.Is(err, ds104.ErrNotFound) {
+		r.fail(what, "%s: %v", addr, err)
+		return
+	}
+	st := c.Stats()
+	text := "answers"
+	if st.Side == ds104.Alone {
+		text = "answers, belongs to no pair"
+	}
+	if want := strings.TrimPrefix(what, "data store side "); st.Side != ds104.Alone && st.Side.String() != want {
+		r.fail(what, "%s: is side %v", addr, st.Side)
+		return
+	}
+	r.ok(what, "%s: %s", addr, text)
 }
 
 func checkLanguages(r *report, dir string) {

@@ -212,6 +212,57 @@ id = 5000
 		"warn configuration 2 connectors without a shared store", "warn configuration ... no authentication")
 }
 
+func dataStore(t *testing.T, side ds104.Side) string {
+	t.Helper()
+	m := ds104.NewMemory(&ds104.MemoryOptions{Side: side})
+	s, err := ds104.NewServer(m, &ds104.ServerOptions{Side: side, Token: "open sesame"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t)
+	go s.Serve(ln)
+	t.Cleanup(func() {
+		s.Close()
+		m.Close()
+	})
+	return ln.Addr().String()
+}
+
+func TestCheckOfDataStores(t *testing.T) {
+	a, b := dataStore(t, ds104.SideA), dataStore(t, ds104.SideB)
+	config := func(sideA, sideB, token string) string {
+		return fmt.Sprintf(`
+instances = 2
+[listen]
+address = "127.0.0.1:0"
+[store]
+side_a = %q
+side_b = %q
+token = %q
+[[link]]
+name = "pg1"
+side_a = %q
+[[link.peripheral]]
+id = 5000
+`, sideA, sideB, token, ctiServer(t, openOnly{}))
+	}
+	code, out := runCheck(t, config(a, b, "open sesame"))
+	if code != exitOK || strings.Contains(out, "shared store") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	wantAll(t, out, "ok data store side A ... answers", "ok data store side B ... answers")
+	code, out = runCheck(t, config(b, a, "open sesame"))
+	if code != exitFailed {
+		t.Errorf("sides exchanged: exit code %d", code)
+	}
+	wantAll(t, out, "FAIL data store side A ... is side B", "FAIL data store side B ... is side A")
+	code, out = runCheck(t, config(a, closedPort(t), "guess"))
+	if code != exitFailed {
+		t.Errorf("wrong token: exit code %d", code)
+	}
+	wantAll(t, out, "FAIL data store side A ... wrong token", "FAIL data store side B ... refused")
+}
+
 func TestCheckOfAPairThatIsOffline(t *testing.T) {
 	code, out := runCheck(t, fmt.Sprintf(`
 [listen]
@@ -240,6 +291,9 @@ func TestBadConfigurationsExitWith2(t *testing.T) {
 		"no such file":     {"[listen]\ncertificate = \"/none.pem\"\n" + good, "listen: open /none.pem"},
 		"tls keys, no tls": {strings.Replace(good, "side_a", "ca = \"/x.pem\"\nside_a", 1), "need tls = true"},
 		"network":          {"[[system]]\nevent_networks = [\"10.0.0.0\"]\n" + good, "event_networks"},
+		"store both":       {"[store]\nfile = \"x\"\nside_a = \"y\"\n" + good, "store: either file, or side_a and side_b"},
+		"store side b":     {"[store]\nside_b = \"y\"\n" + good, "store: side_b without side_a"},
+		"store key":        {"[store]\nkey_file = \"y\"\n" + good, "store: key_file is for file"},
 		"log format":       {"[log]\nformat = \"xml\"\n" + good, "log.format"},
 	} {
 		file := write(t, filepath.Join(t.TempDir(), "connector.toml"), tc.config)

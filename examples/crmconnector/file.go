@@ -11,6 +11,7 @@ import (
 
 	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/cti"
+	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/ici"
 )
 
@@ -54,8 +55,16 @@ type listenSection struct {
 }
 
 type storeSection struct {
-	File       string   `toml:"file"`
-	OwnerLease duration `toml:"owner_lease"`
+	File        string   `toml:"file"`
+	KeyFile     string   `toml:"key_file"`
+	SideA       string   `toml:"side_a"`
+	SideB       string   `toml:"side_b"`
+	Token       secret   `toml:"token"`
+	TLS         bool     `toml:"tls"`
+	CA          string   `toml:"ca"`
+	Certificate string   `toml:"certificate"`
+	Key         string   `toml:"key"`
+	OwnerLease  duration `toml:"owner_lease"`
 }
 
 type systemSection struct {
@@ -212,6 +221,8 @@ func newFile() *file {
 
 // fill gives the settings inside arrays their defaults.
 func (f *file) fill() {
+	f.Store.SideA = withPort(f.Store.SideA, ds104.DefaultPort)
+	f.Store.SideB = withPort(f.Store.SideB, ds104.DefaultPort)
 	for i := range f.Links {
 		l := &f.Links[i]
 		l.SideA = withPort(l.SideA, connects.DefaultCTIPortA)

@@ -69,15 +69,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
 		return exitUsage
 	}
-	if err := s.openStore(f.Store.File); err != nil {
+	logger := f.Log.logger(stderr)
+	if err := s.openStore(&f.Store, logger); err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
 		return exitFailed
 	}
-	return serve(ctx, f, s, stderr)
+	return serve(ctx, f, s, logger)
 }
 
-func serve(ctx context.Context, f *file, s *settings, stderr io.Writer) int {
-	logger := f.Log.logger(stderr)
+func serve(ctx context.Context, f *file, s *settings, logger *slog.Logger) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.crm.Reload = onHangup(ctx)

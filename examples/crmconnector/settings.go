@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"time"
@@ -21,8 +22,10 @@ import (
 // settings is what a configuration file describes, with the files that it names.
 type settings struct {
 	crm   *connects.CRMConfig
-	store *ds104.Bolt // nil: in memory, or not opened
+	store io.Closer // nil: in memory, or not opened
 	certs []certificate
+	// storeClient is for the connections to data stores.
+	storeClient ds104.ClientOptions
 }
 
 // certificate is one that was loaded, for -check.
@@ -79,6 +82,7 @@ func (f *file) settings() (*settings, error) {
 	note("agent.when_sap_is_gone", err)
 	c.Lost, err = policy(f.Agent.Lost, connects.LostLoggedOff, connects.LostNotReady)
 	note("agent.when_switch_forgot", err)
+	note("store", s.storeOptions(&f.Store))
 	c.TLS, err = s.listenTLS(&f.Listen)
 	note("listen", err)
 	for i := range f.Systems {
@@ -101,19 +105,6 @@ func (f *file) settings() (*settings, error) {
 		c.People = append(c.People, connects.CRMPerson(p))
 	}
 	return s, errors.Join(errs...)
-}
-
-// openStore opens the file of the store, when there is one.
-func (s *settings) openStore(name string) (err error) {
-	if name == "" {
-		return nil
-	}
-	if s.store, err = ds104.OpenBolt(name, nil); err != nil {
-		s.store = nil
-		return fmt.Errorf("store.file: %w", err)
-	}
-	s.crm.Store = s.store
-	return nil
 }
 
 // policy finds the value that is written as text.

@@ -134,7 +134,8 @@ func (c *Connector) Link(name string) *Link { return c.links[name] }
 func (c *Connector) BindNotifier(n Notifier) { c.notifier = n }
 
 // Start restores the agents that this instance owned, or that nobody owns, from
-// the store and begins to work. ctx covers the start only.
+// the store and begins to work. A store that cannot be reached is no error: they are
+// restored as soon as it can. ctx covers the start only.
 func (c *Connector) Start(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return ErrStarted
@@ -147,11 +148,15 @@ func (c *Connector) Start(ctx context.Context) error {
 			return fmt.Errorf("%w: link %q", ErrNotBound, l.name)
 		}
 	}
-	n, err := c.restore(ctx)
-	if err != nil {
+	switch n, err := c.restore(ctx); {
+	case err == nil:
+		c.log.Info("crm: started", slog.Int("agents_restored", n))
+	case storeAway(err):
+		c.log.Warn("crm: started without the store, agents are restored when it is there", slog.String("err", err.Error()))
+		c.work.Go(c.restoreLater)
+	default:
 		return err
 	}
-	c.log.Info("crm: started", slog.Int("agents_restored", n))
 	c.startOwnership()
 	return nil
 }

@@ -36,6 +36,28 @@ func (c *Connector) startOwnership() {
 	c.work.Go(c.watchStore)
 }
 
+// storeAway reports whether an error of the store may pass by itself.
+func storeAway(err error) bool {
+	return errors.Is(err, ds104.ErrDown) || errors.Is(err, ds104.ErrUndecided) || errors.Is(err, ds104.ErrInterrupted) || errors.Is(err, ds104.ErrBusy)
+}
+
+// restoreLater restores the agents of the last run when the store can be reached.
+func (c *Connector) restoreLater() {
+	for c.ctx.Err() == nil {
+		n, err := c.restore(c.ctx)
+		if err == nil {
+			c.log.Info("crm: the store is there", slog.Int("agents_restored", n))
+			return
+		}
+		t := time.NewTimer(time.Second)
+		select {
+		case <-t.C:
+		case <-c.ctx.Done():
+			t.Stop()
+		}
+	}
+}
+
 // watchStore follows the owner records, to let go of agents that others took,
 // and the records of living instances, to take over the agents of one that died.
 func (c *Connector) watchStore() {
