@@ -173,6 +173,34 @@ func TestSimulatorControl(t *testing.T) {
 	}
 }
 
+// A side that answers becomes the active one when the other does not.
+func TestStalledSideIsRelieved(t *testing.T) {
+	l := start(t, labConfig{})
+	desk := "http://" + l.addrs["desk"]
+	for _, tt := range []struct{ act, active string }{
+		{"A/stall", "B"}, {"B/stall", ""}, {"B/start", "B"}, {"B/stop", ""}, {"B/start", "B"}, {"B/stall", ""}, {"A/start", "A"}, {"B/start", "A"},
+	} {
+		call(t, "POST", desk+"/sim/cti/"+tt.act, "")
+		_, body := call(t, "GET", desk+"/sim/cti", "")
+		var sides []struct {
+			Side                     string
+			Running, Stalled, Active bool
+		}
+		if err := json.Unmarshal([]byte(body), &sides); err != nil {
+			t.Fatal(err)
+		}
+		active := ""
+		for _, s := range sides {
+			if s.Active && s.Running && !s.Stalled {
+				active = s.Side
+			}
+		}
+		if active != tt.active {
+			t.Errorf("after %s side %q serves, want %q", tt.act, active, tt.active)
+		}
+	}
+}
+
 func TestForeignPagesCannotControl(t *testing.T) {
 	l := start(t, labConfig{NoSAP: true})
 	desk := "http://" + l.addrs["desk"]

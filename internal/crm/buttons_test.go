@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/connects-go/connects/cti/ctitest"
 	"github.com/connects-go/connects/ici"
 )
 
@@ -168,4 +169,70 @@ func TestSearchTermRefused(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// outage takes the switch away while f runs.
+func (w *whole) outage(f func()) {
+	w.t.Helper()
+	for _, s := range []ctitest.SideID{ctitest.B, ctitest.A} {
+		w.pg.Side(s).Stop()
+	}
+	w.settle()
+	f()
+	if err := w.pg.Side(ctitest.A).Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.ready()
+	w.settle()
+}
+
+// What was to happen after the call happens also when the call ends while the
+// switch is away, and nothing is pending any more.
+func TestPendingModeAfterOutage(t *testing.T) {
+	wholeRun(t, 2, config(), nil, func(w *whole) {
+		w.logOnAll(1, false)
+		call := w.customerCall("2001")
+		_, id := w.who("offered")
+		w.op("U1", ici.OpPhoneCallAccept, id)
+		w.mode("U1", 1005)
+		if m := w.user("U1").CurrentWorkmode; m.ID != "1005" || !strings.Contains(m.Description, "after the call") {
+			t.Errorf("in the call: %+v", m)
+		}
+		w.sap.take()
+		w.outage(func() {
+			if err := w.pg.CustomerHangUp(call); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if m := w.user("U1").CurrentWorkmode; m.ID != "1005" || strings.Contains(m.Description, "after the call") {
+			t.Errorf("after the call: %+v", m)
+		}
+		if p := w.c.Agents()[0].Pending; p != 0 {
+			t.Errorf("pending %d", p)
+		}
+	})
+}
+
+func TestLogOffAfterOutage(t *testing.T) {
+	for name, during := range map[string]bool{"call ends during": true, "call ends after": false} {
+		t.Run(name, func(t *testing.T) {
+			wholeRun(t, 2, config(), nil, func(w *whole) {
+				id, call := w.answered()
+				w.mode("U1", 1)
+				w.outage(func() {
+					w.fault(ici.FaultTimeout, "U1", ici.OpPhoneCallHold, text(ici.ParamPhoneCallID, id))
+					if !during {
+						return
+					}
+					if err := w.pg.CustomerHangUp(call); err != nil {
+						t.Fatal(err)
+					}
+				})
+				if !during {
+					w.op("U1", ici.OpPhoneCallDrop, id)
+				}
+				w.wantMode("U1", 1)
+			})
+		})
+	}
 }

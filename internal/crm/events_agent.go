@@ -102,7 +102,7 @@ func (c *Connector) agentState(a *agent, s cti.AgentState, reason uint16) {
 			}
 		}
 	}
-	if a.logoffAfter && a.living() == 0 && (s == cti.AgentStateNotReady || s == cti.AgentStateAvailable || isWork(s)) {
+	if a.logoffAfter && a.living() == 0 && a.per != nil && a.per.up() && (s == cti.AgentStateNotReady || s == cti.AgentStateAvailable || isWork(s)) {
 		a.logoffAfter = false
 		c.requestLogoff(a)
 	}

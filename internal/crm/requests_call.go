@@ -36,7 +36,7 @@ func (c *Connector) livingItem(r *ici.Request, p ici.Param) (*item, error) {
 // reachable refuses a request that needs the switch while it cannot be asked.
 func (c *Connector) reachable(r *ici.Request, a *agent) error {
 	if a.per == nil || !a.per.up() {
-		return c.fault(r, ici.FaultTimeout, ErrLinkDown)
+		return c.faultText(r, ici.FaultTimeout, "linkDown", ErrLinkDown)
 	}
 	return nil
 }

@@ -261,6 +261,13 @@ func (c *Connector) forgotten(a *agent) {
 // so a not-ready mode stays what it was.
 func (c *Connector) readState(a *agent, s cti.AgentState) {
 	if s == cti.AgentStateNotReady && (a.rec.Mode == modeNotReady || a.rec.Mode > modeWrapUp) {
+		if p := a.rec.Pending; p != 0 {
+			// The call for which it waited ended meanwhile.
+			if a.rec.Pending = 0; p != modeReady {
+				a.rec.Mode = p
+			}
+			c.touch(a)
+		}
 		for _, it := range a.items {
 			if it.closing || it.status == statusWrapUp {
 				c.finish(it, statusEnded)
@@ -415,7 +422,13 @@ func (l *Link) resynced() {
 		if a.rec.Pending != 0 && a.inCall() {
 			// The switch forgets what was asked for during a call (CCE
 			// reference, section 9.2).
+			off := a.logoffAfter
 			c.requestMode(a, a.rec.Pending)
+			a.logoffAfter = off
+		}
+		if a.logoffAfter && a.living() == 0 {
+			a.logoffAfter = false
+			c.requestLogoff(a)
 		}
 	}
 	c.log.Info("crm: switch has been read", slog.String("link", l.name), slog.Int("agents", n))

@@ -76,14 +76,12 @@ func (d *Desk) simRoutes(mux *http.ServeMux) {
 			}
 		case "stall":
 			s.Stall(true)
-			// The sides of a real pair miss each other's heartbeat within a
-			// second, and the other one becomes active.
-			if active, ok := d.parts.PG.Active(); ok && active == side && d.parts.PG.Side(side.Other()).Running() {
-				err = d.parts.PG.Switch()
-			}
 		default:
 			fail(w, http.StatusNotFound, "act "+strconv.Quote(r.PathValue("act"))+": want stop, start or stall")
 			return
+		}
+		if err == nil {
+			err = relieve(d.parts.PG)
 		}
 		if err != nil {
 			fail(w, http.StatusConflict, err.Error())
@@ -91,6 +89,20 @@ func (d *Desk) simRoutes(mux *http.ServeMux) {
 		}
 		reply(w, http.StatusOK, d.parts.PG.Sides()[side])
 	})
+}
+
+// relieve makes the side that answers the active one. The sides of a real pair
+// miss each other's heartbeat within a second.
+func relieve(pg *ctitest.PG) error {
+	active, ok := pg.Active()
+	if !ok {
+		return nil
+	}
+	sides := pg.Sides()
+	if o := sides[active.Other()]; !sides[active].Stalled || !o.Running || o.Stalled {
+		return nil
+	}
+	return pg.Switch()
 }
 
 // list makes nil an empty JSON array.
