@@ -25,6 +25,9 @@ const checkTimeout = 10 * time.Second
 // healthTimeout bounds the question whether a connector runs here already.
 const healthTimeout = 2 * time.Second
 
+// storeTimeout bounds the look at one data store.
+const storeTimeout = 3 * time.Second
+
 // soon is when the end of a certificate is worth a warning.
 const soon = 30 * 24 * time.Hour
 
@@ -35,7 +38,8 @@ type report struct {
 }
 
 func (r *report) line(mark, what, format string, args ...any) {
-	fmt.Fprintf(r.out, "%-5s %-28s %s\n", mark, what, fmt.Sprintf(format, args...))
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
+	fmt.Fprintf(r.out, "%-5s %-28s %s\n", mark, what, text)
 }
 
 func (r *report) ok(what, format string, args ...any)   { r.line("ok", what, format, args...) }
@@ -161,8 +165,6 @@ func runningState(ctx context.Context, s *settings) string {
 const checkKey = "check/crmconnector"
 
 func checkStore(ctx context.Context, r *report, f *storeSection, s *settings, running bool) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
 	if f.SideA != "" {
 		checkDataStore(ctx, r, "data store side A", f.SideA, s)
 		if f.SideB == "" {
@@ -184,6 +186,8 @@ func checkStore(ctx context.Context, r *report, f *storeSection, s *settings, ru
 		r.fail("store", "%v", err)
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
 	st := s.crm.Store
 	_, err := st.Put(ctx, checkKey, []byte("x"), ds104.PutOptions{TTL: time.Minute})
 	if err == nil {
@@ -207,6 +211,14 @@ func checkStore(ctx context.Context, r *report, f *storeSection, s *settings, ru
 // checkDataStore connects to one side. It writes nothing: that is for whoever
 // decides.
 func checkDataStore(ctx context.Context, r *report, what, addr string, s *settings) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		r.fail(what, "no TCP connection: %v", err)
+		return
+	}
+	conn.Close()
 	o := s.storeClient
 	o.Name += " (check)" // another voter than the connector
 	c, err := ds104.Dial(ctx, addr, &o)
