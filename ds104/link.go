@@ -108,6 +108,7 @@ func (l *link) open() (*proto.OpenConf, *wire.FrameReader, error) {
 		return nil, nil, err
 	}
 	fr := wire.NewFrameReader(l.conn, MaxMaxValue+frameExtra)
+	fr.SetReadAhead(readAhead)
 	typ, body, err := fr.Next()
 	if err != nil {
 		return nil, nil, err

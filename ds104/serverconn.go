@@ -20,6 +20,8 @@ import (
 const (
 	firstFrame = 8 << 10
 	frameExtra = 64 << 10
+	// readAhead is how much is read at once from a busy connection.
+	readAhead = 256 << 10
 )
 
 // serverConn is one connection of a [Server]: a reader, a writer, and goroutines for
@@ -120,6 +122,7 @@ func (c *serverConn) read() error {
 	}
 	_ = c.conn.SetDeadline(time.Time{})
 	fr.SetMax(uint32(c.maxVal + frameExtra))
+	fr.SetReadAhead(readAhead)
 	var armed time.Time
 	for !c.leaving.Load() {
 		if now := time.Now(); now.Sub(armed) > c.idle/8 {
@@ -282,9 +285,15 @@ func (c *serverConn) checkWrite(f proto.PutFlags, term uint64) error {
 }
 
 func (c *serverConn) fail(id uint32, err error) {
+	if c.ctx.Err() != nil {
+		// The server was closed in the middle: whether a write was done is not sure, so
+		// the client has to see a broken connection.
+		c.abort()
+		return
+	}
 	c.s.failures.Add(1)
 	status := statusOf(err)
-	if status == proto.StatusInternal && !errors.Is(err, context.Canceled) {
+	if status == proto.StatusInternal {
 		c.s.opts.Logger.Error("store failed", "client", c.name, "err", err)
 	}
 	_ = c.out.add(&proto.FailureConf{InvokeID: id, Status: status, Term: c.s.council.stats().Term})

@@ -39,6 +39,9 @@ type FrameReader struct {
 	beg int
 	end int
 	err error
+
+	ahead int  // largest buffer that is taken for reading ahead
+	full  bool // the last Read filled the buffer: there is more
 }
 
 // NewFrameReader returns a reader of frames with bodies of at most maxBody
@@ -49,6 +52,10 @@ func NewFrameReader(r io.Reader, maxBody uint32) *FrameReader {
 
 // SetMax changes the largest body that is accepted from the next frame on.
 func (f *FrameReader) SetMax(maxBody uint32) { f.max = maxBody }
+
+// SetReadAhead lets the reader take a buffer of up to n bytes when the stream brings
+// more than it has room for, so that a busy stream needs fewer reads.
+func (f *FrameReader) SetReadAhead(n int) { f.ahead = n }
 
 // Buffered returns the number of bytes that were read and not yet returned.
 func (f *FrameReader) Buffered() int { return f.end - f.beg }
@@ -102,14 +109,19 @@ func (f *FrameReader) fill(n int) error {
 		f.end = copy(f.buf, f.buf[f.beg:f.end])
 		f.beg = 0
 	}
-	if n > len(f.buf) {
-		grown := make([]byte, max(n, readAhead))
+	more := 0
+	if f.full && len(f.buf) < f.ahead {
+		more = min(2*len(f.buf), f.ahead)
+	}
+	if f.full = false; n > len(f.buf) || more > 0 {
+		grown := make([]byte, max(n, readAhead, more))
 		f.end = copy(grown, f.buf[f.beg:f.end])
 		f.beg, f.buf = 0, grown
 	}
 	for stuck := 0; f.end-f.beg < n; {
 		m, err := f.r.Read(f.buf[f.end:])
 		f.end += m
+		f.full = f.end == len(f.buf)
 		if f.end-f.beg >= n {
 			return nil
 		}
