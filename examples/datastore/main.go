@@ -1,0 +1,81 @@
+// Command datastore keeps data for connectors: attached data of calls, and what a
+// connector must not forget over a restart.
+//
+//	datastore -file store.db                                     alone
+//	datastore -side A -partner other.example.com:42029 ...       one side of a pair
+//	datastore -config datastore.toml                             settings from a file
+//
+// Connectors use port 42029, the web page is at 42028 and the console at 42030. Without
+// -listen only this machine can reach it; with it, set a token or certificates too.
+// Settings of the command line win over those of the file; datastore.sample.toml shows
+// all of them. Secrets are read from files, never from the command line.
+//
+// It exits with 0 after a clean stop, with 1 when it failed, and with 2 on bad usage or
+// a bad configuration.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/connects-go/connects"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stderr io.Writer) int {
+	var s settings
+	flags := flag.NewFlagSet("datastore", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	config := flags.String("config", "", "configuration `file`; see datastore.sample.toml")
+	flags.StringVar(&s.Side, "side", "", "A or B: one side of a pair")
+	flags.StringVar(&s.Partner, "partner", "", "`address` of the other side")
+	flags.StringVar(&s.File, "file", "", "`file` that keeps the entries; none = in memory")
+	flags.StringVar(&s.Listen, "listen", "", "`address` for connectors (default "+connects.DefaultDataStoreListen+")")
+	flags.StringVar(&s.Page, "page", "", "`address` of the web page, or off (default "+connects.DefaultDataStorePage+")")
+	flags.StringVar(&s.Console, "console", "", "`address` of the console, or off (default "+connects.DefaultDataStoreConsole+")")
+	flags.StringVar(&s.TokenFile, "token-file", "", "`file` with the token that connectors have to send")
+	if flags.Parse(args) != nil {
+		return exitUsage
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "usage: datastore [flags]; -help shows them")
+		return exitUsage
+	}
+	cfg, err := load(*config, s)
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	node := connects.NewNode(&connects.Options{Logger: logger})
+	if err := node.Add("datastore", connects.DataStore(cfg)); err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	if err := node.Run(ctx); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
