@@ -378,3 +378,37 @@ func (d *Definitions) checkMapping(name string, bad func(string, string, ...any)
 		bad(where+".result", "ok and failed are needed: SAP must not take a failed list for transferred")
 	}
 }
+
+// EncodeValue encodes an export or changing parameter for the classic protocol.
+// ok is false when the function has no such parameter.
+func (d *Definitions) EncodeValue(function, name, text string, big bool) (b []byte, ok bool, err error) {
+	f := d.Functions[function]
+	if f == nil {
+		return nil, false, nil
+	}
+	p := f.out(name)
+	if p == nil || p.Type != "" {
+		return nil, false, nil
+	}
+	if b, err = p.encode(text, big); err != nil {
+		return nil, false, &CallError{function, name, err}
+	}
+	return b, true, nil
+}
+
+// EncodeTable encodes the rows of a table for the classic protocol.
+func (d *Definitions) EncodeTable(function, name string, rows []map[string]string, big bool) (out [][]byte, width int, err error) {
+	f := d.Functions[function]
+	if f == nil || find(f.Tables, name) == nil {
+		return nil, 0, &CallError{function, name, errors.New("unknown table")}
+	}
+	t := d.Types[find(f.Tables, name).Type]
+	for _, r := range rows {
+		b, err := t.encodeRow(r, big)
+		if err != nil {
+			return nil, 0, &CallError{function, name, err}
+		}
+		out = append(out, b)
+	}
+	return out, t.LengthBytes, nil
+}
