@@ -74,6 +74,13 @@ func (c *council) learn(term uint64) {
 	}
 }
 
+// hear takes over a term that is in use.
+func (c *council) hear(term uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learn(term)
+}
+
 // leave ends a connection of a voter; for good when it says so.
 func (c *council) leave(name string, forGood bool) {
 	c.mu.Lock()

@@ -37,15 +37,48 @@
 //
 // # Implementations
 //
-// [Memory] keeps everything in this process. [Bolt] keeps it in a file: what it
-// acknowledged survives a crash; its history for watchers does not, so a watcher
-// that resumes over a restart gets EventGap. Package ds104test has the suite that
-// every implementation passes.
+//	Memory          in this process; the end of the process is the end of its values
+//	Bolt            in a file; what was acknowledged survives a crash, also of the machine
+//	Client          on a Server that offers one of the above to other machines
+//	Pair            on two servers, A and B, that hold the same: survives the end of one
+//	natskv.Store    in NATS JetStream, on one server or several
+//
+// Package ds104test has the suite that every one of them passes.
+//
+// What is linearizable: all operations on a Memory, a Bolt, and one server through a
+// Client. Of a Pair, conditional and unconditional writes while a side decides, and reads
+// from that side; a read that goes to the other side, because the deciding one does not
+// answer, sees everything that was acknowledged, and may see a write that is still under
+// way. See [Pair] for who decides and what happens when the network is split.
+//
+// What survives: nothing of a Memory, except in a snapshot ([SaveSnapshot]); of a Bolt
+// every acknowledged write, its history for watchers not, so that a watcher that resumes
+// over a restart gets EventGap; of a Pair every acknowledged write as long as one side
+// lives. Deletions are remembered for [TombAge]: a side that was away for longer should be
+// emptied before it comes back.
+//
+// # Over the network
+//
+//	server, err := ds104.NewServer(store, &ds104.ServerOptions{Token: token})
+//	go server.Serve(ln)
+//	...
+//	client, err := ds104.Dial(ctx, "store:42029", &ds104.ClientOptions{Name: "connector-1", Token: token})
+//
+// The protocol is specified in package proto. A client holds few connections, which all
+// callers share, and opens them again by itself. Limits: connections, requests under way,
+// bytes that wait, size of values; a store that is full refuses, it never evicts.
+//
+// At 500 ms round trip a read of a Pair takes 500 ms and a write one second, one round trip
+// to each side; a thousand writes at once take the same second. Choose
+// ClientOptions.HeartbeatInterval not below the round trip.
 //
 // # Errors
 //
 //	ErrNotFound, ErrRevision   the caller's turn: read again, decide again
 //	ErrFull                    try later, or free something
 //	ErrTooLarge, ErrInvalid    a mistake of the caller
+//	ErrDown                    nothing was done: no connection
+//	ErrInterrupted             of a write: it may have been done
+//	ErrUndecided               of a conditional write to a Pair: no side decides now
 //	ErrClosed                  final
 package ds104

@@ -57,7 +57,13 @@ func (c *serverConn) serve(m proto.Request) (proto.Confirm, error) {
 func (c *serverConn) replicate(r Replica, m proto.Request) (proto.Confirm, error) {
 	switch m := m.(type) {
 	case *proto.ApplyReq:
-		n, err := r.Apply(c.ctx, fromWire(m.Items))
+		items := fromWire(m.Items)
+		term := uint64(0)
+		for i := range items {
+			term = max(term, TermOf(items[i].Revision))
+		}
+		c.s.council.hear(term) // the other side has decided in it
+		n, err := r.Apply(c.ctx, items)
 		return &proto.ApplyConf{Applied: uint32(n)}, err
 	case *proto.DigestReq:
 		d, err := r.Digest(c.ctx)

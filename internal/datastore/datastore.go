@@ -71,6 +71,8 @@ func (v *View) role() (word, class string) {
 		return "side " + st.Side.String() + " decides", "good"
 	case st.Council.Voters == 0:
 		return "side " + st.Side.String() + ", no connectors yet", "soft"
+	case 2*st.Council.Connected < st.Council.Voters:
+		return "side " + st.Side.String() + ", most connectors are away", "warn"
 	default:
 		return "side " + st.Side.String() + " follows", "soft"
 	}
