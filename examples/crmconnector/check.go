@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/connects-go/connects"
@@ -283,6 +284,10 @@ func checkLink(ctx context.Context, r *report, l *connects.CRMLink) {
 			r.warn(what, "not configured: nothing takes over when the other side fails")
 		case standby:
 			r.ok(what, "%s: stands by, the other side serves", e.Addr)
+		case errors.Is(errs[i], syscall.ECONNREFUSED) && sides[1-i].Addr != "" && errs[1-i] == nil:
+			// A standby CTI server refuses sessions or does not listen at all
+			// (CTI reference, section 9).
+			r.warn(what, "%s: nobody listens; so does a standby, but nothing takes over unless it is one", e.Addr)
 		case errs[i] != nil:
 			r.fail(what, "%v", errs[i])
 		default:

@@ -166,6 +166,26 @@ id = 5000
 	}
 }
 
+// The standby side of a healthy pair need not listen.
+func TestCheckOfASilentStandby(t *testing.T) {
+	code, out := runCheck(t, fmt.Sprintf(`
+[listen]
+address = "127.0.0.1:0"
+[[system]]
+event_hosts = ["127.0.0.1"]
+[[link]]
+name = "pg1"
+side_a = %q
+side_b = %q
+[[link.peripheral]]
+id = 5000
+`, ctiServer(t, openOnly{}), closedPort(t)))
+	if code != exitOK {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	wantAll(t, out, "ok link pg1 side A ... session opened", "warn link pg1 side B ... nobody listens")
+}
+
 func TestCheckSaysEverythingThatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	store := filepath.Join(dir, "store.db")
