@@ -338,7 +338,7 @@ func (c *CRMConfig) validate() error {
 // Validate reports everything that is wrong with the configuration, joined. It
 // opens nothing and starts nothing; language files are read.
 func (c *CRMConfig) Validate() error {
-	_, err := newCRMParts(c.withDefaults(), nil)
+	_, err := newCRMParts(c.withDefaults(), nil, nil, nil)
 	return err
 }
 

@@ -50,8 +50,9 @@ type crmParts struct {
 }
 
 // newCRMParts builds the parts and binds them to each other, and reports the
-// problems of all of them. calls, when not nil, is told about every request of SAP.
-func newCRMParts(cfg CRMConfig, logger *slog.Logger, calls ...func()) (*crmParts, error) {
+// problems of all of them. called is told about every request of SAP, linked about
+// every change of a link after the domain has taken it; either may be nil.
+func newCRMParts(cfg CRMConfig, logger *slog.Logger, called, linked func()) (*crmParts, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
@@ -85,8 +86,8 @@ func newCRMParts(cfg CRMConfig, logger *slog.Logger, calls ...func()) (*crmParts
 		errs = append(errs, err)
 	}
 	handler := ici.HandlerFunc(func(ctx context.Context, r *ici.Request) (ici.Value, error) {
-		for _, f := range calls {
-			f()
+		if called != nil {
+			called()
 		}
 		return p.domain.ServeICI(ctx, r)
 	})
@@ -102,7 +103,7 @@ func newCRMParts(cfg CRMConfig, logger *slog.Logger, calls ...func()) (*crmParts
 		var link *crm.Link
 		if p.domain != nil {
 			link = p.domain.Link(l.Name)
-			o.Handler, o.Resync = link, link.Resync
+			o.Handler, o.Resync = linkHandler(link, linked), link.Resync
 		}
 		s, err := cti.NewSession(&o)
 		if err != nil {
@@ -119,6 +120,19 @@ func newCRMParts(cfg CRMConfig, logger *slog.Logger, calls ...func()) (*crmParts
 	}
 	p.domain.BindNotifier(p.notifier)
 	return p, nil
+}
+
+// linkHandler is the link with somebody who is told about the session's boundaries.
+func linkHandler(l *crm.Link, linked func()) cti.Handler {
+	return cti.HandlerFunc(func(ctx context.Context, e cti.Event) {
+		l.HandleEvent(ctx, e)
+		switch e.(type) {
+		case *cti.SessionUp, *cti.SessionDown, *cti.Resynced:
+			if linked != nil {
+				linked()
+			}
+		}
+	})
 }
 
 // crmComponent runs the parts.
@@ -145,7 +159,7 @@ type crmComponent struct {
 
 func newCRM(cfg CRMConfig, h Host) (Component, error) {
 	c := &crmComponent{cfg: cfg, host: h, log: h.Logger(), quit: make(chan struct{}), figures: newCRMMetrics()}
-	parts, err := newCRMParts(cfg, h.Logger(), c.called)
+	parts, err := newCRMParts(cfg, h.Logger(), c.called, c.refresh)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +197,6 @@ func (c *crmComponent) Start(ctx context.Context) error {
 		if err := s.Start(); err != nil {
 			return errors.Join(err, ln.Close(), c.shutdown(ctx))
 		}
-		Go(c.host, &c.wg, func() { c.follow(s) })
 	}
 	if links, _ := storeLinks(c.cfg.Store); links != nil {
 		Go(c.host, &c.wg, c.watchStore)
@@ -303,19 +316,6 @@ func (c *crmComponent) checkSilence() time.Duration {
 	return c.cfg.InactiveAfter
 }
 
-// follow keeps the condition up to date with one session.
-func (c *crmComponent) follow(s *cti.Session) {
-	for {
-		changed := s.Changed()
-		c.refresh()
-		select {
-		case <-changed:
-		case <-c.quit:
-			return
-		}
-	}
-}
-
 // reload reads the language files when it is told to.
 func (c *crmComponent) reload() {
 	for {
@@ -340,13 +340,13 @@ func (c *crmComponent) refresh() {
 	c.condMu.Lock()
 	defer c.condMu.Unlock()
 	var why []string
-	for i, s := range c.sessions {
-		switch name := c.cfg.Links[i].Name; s.State().Phase {
-		case cti.PhaseUp:
-		case cti.PhaseResyncing:
-			why = append(why, fmt.Sprintf("link %s: reading the state of the switch", name))
+	for _, l := range c.domain.Links() {
+		switch {
+		case l.Ready:
+		case l.Up:
+			why = append(why, fmt.Sprintf("link %s: reading the state of the switch", l.Name))
 		default:
-			why = append(why, fmt.Sprintf("link %s: down", name))
+			why = append(why, fmt.Sprintf("link %s: down", l.Name))
 		}
 	}
 	if c.cfg.Instances > 1 && !c.cfg.shared() {
