@@ -28,6 +28,7 @@ type Fault struct {
 	Status   int    // HTTP status to send, 0 = 500 as SOAP 1.1 wants
 }
 
+// Error names code, text and cause.
 func (f *Fault) Error() string {
 	s := "ici: fault " + f.WireCode
 	if f.WireCode == "" {

@@ -71,6 +71,7 @@ type ParseError struct {
 	Err          error
 }
 
+// Error says what is wrong, and where.
 func (e *ParseError) Error() string {
 	if e.Line == 0 {
 		return e.Err.Error() + ": " + e.Msg

@@ -51,6 +51,7 @@ type EventURLError struct {
 	Err    error // ErrEventURL or ErrHostNotAllowed
 }
 
+// Error names the host only: the rest of the URL may identify a session of SAP.
 func (e *EventURLError) Error() string {
 	return fmt.Sprintf("%v: host=%q: %s", e.Err, e.Host, e.Reason)
 }
@@ -64,6 +65,7 @@ type EventFault struct {
 	Text string // faultstring, at most 500 bytes
 }
 
+// Error has the fault code and text of SAP.
 func (e *EventFault) Error() string { return fmt.Sprintf("ici: fault code=%q text=%q", e.Code, e.Text) }
 
 // DeliveryError is the failure of one attempt, or of the last one.
@@ -74,6 +76,7 @@ type DeliveryError struct {
 	Err    error // ErrSubscriptionGone, ErrEventStatus, ErrNoAnswer ... , an *EventFault or a network error
 }
 
+// Error names event, host, status and cause.
 func (e *DeliveryError) Error() string {
 	if e.Status == 0 {
 		return fmt.Sprintf("ici: event %s to %s: %v", e.Op, e.Host, e.Err)
@@ -91,6 +94,7 @@ type GoneError struct {
 	Err      error // wraps ErrSubscriptionGone, ErrUndeliverable or ErrQueueFull
 }
 
+// Error has the reason, and how many events are not sent.
 func (e *GoneError) Error() string {
 	return fmt.Sprintf("%v (failures=%d unsent=%d)", e.Err, e.Failures, e.Unsent)
 }

@@ -39,6 +39,7 @@ type Violation struct {
 	Body   []byte // the message, when there is one
 }
 
+// String is for logs and test failures.
 func (v Violation) String() string {
 	return fmt.Sprintf("%s: %s of user %s: %s", v.Rule, v.Op, v.User, v.Detail)
 }

@@ -33,6 +33,7 @@ type RequestError struct {
 	Err    error // *ici.Fault, or what went wrong
 }
 
+// Error names operation, user, status and cause.
 func (e *RequestError) Error() string {
 	return fmt.Sprintf("icitest: %v of user %s: status %d: %v", e.Op, e.User, e.Status, e.Err)
 }

@@ -272,6 +272,7 @@ type WaitError struct {
 	Err   error // error of the context, or ErrSessionEnded
 }
 
+// Error says what was waited for and what the session shows.
 func (e *WaitError) Error() string {
 	return fmt.Sprintf("icitest: %s waited for %s: %v; shows %s", e.User, e.What, e.Err, e.State)
 }

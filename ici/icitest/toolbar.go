@@ -21,6 +21,7 @@ type ToolbarError struct {
 	Offered string // ids of what is there
 }
 
+// Error names the item, the button and those that there are.
 func (e *ToolbarError) Error() string {
 	return fmt.Sprintf("icitest: %s: item %q has no button %s, only: %s", e.User, e.Item, e.Button, e.Offered)
 }
