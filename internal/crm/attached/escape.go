@@ -141,7 +141,7 @@ func unescapeAttribute(raw string) string {
 func EscapeName(name string) string {
 	ok := name != "" && name != "_"
 	for i, r := range name {
-		if !nameChar(r, i == 0) || r == '_' && escaped(name[i:]) > 0 {
+		if !nameChar(r, i == 0) || r == '_' && readsEscaped(name[i:]) {
 			ok = false
 			break
 		}
@@ -154,7 +154,7 @@ func EscapeName(name string) string {
 	}
 	var b strings.Builder
 	for i, r := range name {
-		if !nameChar(r, i == 0) || r == '_' && escaped(name[i:]) > 0 || name == "_" {
+		if !nameChar(r, i == 0) || r == '_' && readsEscaped(name[i:]) || name == "_" {
 			const hex = "0123456789ABCDEF"
 			b.WriteString("_x")
 			digits := 4
@@ -192,6 +192,21 @@ func UnescapeName(name string) string {
 		i++
 	}
 	return b.String()
+}
+
+// readsEscaped reports whether an underscore at the start of s could read as the
+// beginning of an escape. What follows the digits does not count: it may become
+// an underscore itself.
+func readsEscaped(s string) bool {
+	if len(s) < 6 || s[1] != 'x' {
+		return false
+	}
+	for _, c := range []byte(s[2:6]) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
 }
 
 // escaped returns the length of the _xHHHH_ or _xHHHHHH_ at the start of s, or 0.
