@@ -196,3 +196,12 @@ func (q *Queue) rewrite(campaign string) error {
 	}
 	return q.save(&List{ID: id, Source: Source{Campaign: campaign}, State: Waiting, Rewrite: true, Accepted: q.o.Now().UTC()})
 }
+
+// Has reports whether a list has a planned call of that id, whatever became of it.
+func (q *Queue) Has(list, id string) (bool, error) {
+	l, ok := q.find(padID(list))
+	if !ok {
+		return false, ErrUnknown
+	}
+	return q.indexed(l.ID, id)
+}
