@@ -57,7 +57,8 @@ func (q *Queue) fileStep(ctx context.Context) (again bool, err error) {
 		}
 	}
 	if next == nil {
-		return false, nil
+		_, err := q.exists(q.target()) // a directory that is gone shows before a list comes
+		return false, err
 	}
 	if there, err := q.exists(q.target()); err != nil {
 		return false, err
