@@ -1,13 +1,17 @@
 package crm_test
 
 import (
+	"bytes"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/cti/ctitest"
 	"github.com/connects-go/connects/ici"
 )
@@ -235,4 +239,44 @@ func TestLogOffAfterOutage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// eager is a client that has the answer, and asks again, before the server's
+// goroutine has come back from writing it.
+type eager struct {
+	*httptest.ResponseRecorder
+	next func()
+}
+
+func (e *eager) Write(p []byte) (int, error) {
+	n, err := e.ResponseRecorder.Write(p)
+	if f := e.next; f != nil {
+		e.next = nil
+		f()
+	}
+	return n, err
+}
+
+func TestRequestsKeepTheirOrder(t *testing.T) {
+	run(t, config(), func(b *bench) {
+		b.logOn("U1")
+		b.inbound("U1", 100)
+		id := b.callID("U1", "offered")
+		b.event(b.established(100, "2001", customer, "2001"))
+		b.state("U1", cti.AgentStateTalking, 0)
+		b.sw.take()
+		body := ici.Default().AppendRequest(nil, ici.Header{User: "U1", Language: "EN"}, ici.OpItemWrapUpRequired, text(ici.ParamItemID, id))
+		req := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+		b.srv.ServeHTTP(&eager{httptest.NewRecorder(), func() {
+			b.must("U1", ici.OpPhoneCallDrop, text(ici.ParamPhoneCallID, id))
+		}}, req)
+		var got []string
+		for _, r := range b.sw.take() {
+			got = append(got, r.Type().String())
+		}
+		if diff := cmp.Diff([]string{"SET_AGENT_STATE_REQ", "CLEAR_CONNECTION_REQ"}, got); diff != "" {
+			t.Errorf("requests to the switch (-want +got)\n%s", diff)
+		}
+	})
 }

@@ -69,13 +69,15 @@ type Connector struct {
 	byDevice map[acdKey]*agent
 	calls    map[callKey]*call
 	items    map[string]*item
-	recent   map[routerKey]*remembered
-	touched  []*agent
-	flushing bool
-	idBase   string
-	idSeq    uint64
-	sweep    *time.Timer
-	stopping bool
+	// answering are requests whose answers are on their way to SAP, by user.
+	answering map[agentKey][]*operation
+	recent    map[routerKey]*remembered
+	touched   []*agent
+	flushing  bool
+	idBase    string
+	idSeq     uint64
+	sweep     *time.Timer
+	stopping  bool
 
 	stats counters
 }
@@ -90,7 +92,8 @@ func New(cfg Config) (*Connector, error) {
 	c := &Connector{
 		cfg: cfg, log: cfg.Logger,
 		links: map[string]*Link{}, pers: map[uint32]*peripheral{}, systems: map[string]*SystemConfig{},
-		agents: map[agentKey]*agent{}, byAgent: map[acdKey]*agent{}, byDevice: map[acdKey]*agent{},
+		answering: map[agentKey][]*operation{},
+		agents:    map[agentKey]*agent{}, byAgent: map[acdKey]*agent{}, byDevice: map[acdKey]*agent{},
 		calls: map[callKey]*call{}, items: map[string]*item{}, recent: map[routerKey]*remembered{},
 	}
 	c.st = newStrand(func(v any) {

@@ -17,8 +17,30 @@ type operation struct {
 }
 
 // later runs f on the strand once SAP has its answer, so that the events that f
-// causes do not overtake it.
+// causes do not overtake it; at the latest before the user's next request.
 func (op *operation) later(f func()) { op.post = append(op.post, f) }
+
+func (op *operation) key() agentKey { return agentKey{op.r.System, fold(op.r.User)} }
+
+// answered runs what waits for the answers of a user's requests, up to upTo or,
+// when that is nil, all. SAP may have an answer, and have sent its next request,
+// before the goroutine that wrote the answer goes on: requests reach the switch in
+// the order in which they came.
+func (c *Connector) answered(k agentKey, upTo *operation) {
+	for len(c.answering[k]) > 0 {
+		op := c.answering[k][0]
+		if c.answering[k] = c.answering[k][1:]; len(c.answering[k]) == 0 {
+			delete(c.answering, k)
+		}
+		for _, f := range op.post {
+			f()
+		}
+		op.post = nil
+		if op == upTo {
+			return
+		}
+	}
+}
 
 // errUnknownAgent: nobody here serves the user; the store may know him.
 var errUnknownAgent = errors.New("crm: user is not served here")
@@ -94,8 +116,12 @@ func (c *Connector) onStrand(ctx context.Context, r *ici.Request, asked bool) (i
 			err = ErrStopped
 			return
 		}
+		c.answered(op.key(), nil)
 		v, err = c.dispatch(op)
 		ran = true
+		if len(op.post) > 0 {
+			c.answering[op.key()] = append(c.answering[op.key()], op)
+		}
 	}); e != nil {
 		return nil, e
 	}
@@ -104,8 +130,8 @@ func (c *Connector) onStrand(ctx context.Context, r *ici.Request, asked bool) (i
 	}
 	r.After(func() {
 		c.apply(func() {
-			for _, f := range op.post {
-				f()
+			if len(op.post) > 0 {
+				c.answered(op.key(), op)
 			}
 		})
 	})
