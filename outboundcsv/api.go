@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/xml"
 	stderrors "errors"
 	"fmt"
@@ -108,7 +109,7 @@ func NewAPI(o *APIOptions) (*API, error) {
 		return nil, err
 	}
 	if a.client == nil {
-		a.client = &http.Client{Timeout: DefaultAPITimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		a.client = APIClient(nil)
 	}
 	a.o.Password = ""
 	a.login = func(r *http.Request) {
@@ -121,6 +122,13 @@ func NewAPI(o *APIOptions) (*API, error) {
 	}
 	a.open = make(chan struct{}, a.o.MaxOpen)
 	return a, nil
+}
+
+// APIClient is the client that an API uses by default, with TLS settings of one's
+// own: DefaultAPITimeout, no redirects. Nil settings are the system's.
+func APIClient(c *tls.Config) *http.Client {
+	return &http.Client{Timeout: DefaultAPITimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}}
 }
 
 // APIProfile is what the API takes: a header, UTF-8, and the default columns.

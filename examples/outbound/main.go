@@ -1,10 +1,15 @@
-// Command outbound turns a list of planned calls into a file for an import rule
-// of Cisco Outbound Option.
+// Command outbound turns lists of planned calls into files for an import rule of
+// Cisco Outbound Option.
 //
+//	outbound serve -config outbound.toml [-check]     take lists from SAP until interrupted
 //	outbound export -profile profile.json -in calls.json -dir DIR -report report.json [-name contacts.csv]
+//	outbound check-definition sapphone.json recording.json...
 //
-// It exits with 0 when a file was placed or nothing was to be placed, with 1
-// when the list failed, and with 2 on bad usage or a bad profile.
+// outbound.sample.toml shows every setting of serve; its console is at port 9015.
+//
+// It exits with 0 after a clean stop, when a file was placed or nothing was to be
+// placed, with 1 when something failed, and with 2 on bad usage, a bad configuration or a
+// bad profile.
 package main
 
 import (
@@ -16,7 +21,9 @@ import (
 	"syscall"
 )
 
-const usage = `usage: outbound export -profile FILE -in FILE -dir DIR -report FILE [-name NAME]
+const usage = `usage: outbound serve -config FILE [-check]
+       outbound export -profile FILE -in FILE -dir DIR -report FILE [-name NAME]
+       outbound check-definition DEFINITION [RECORDING...]
 `
 
 func main() {
@@ -33,9 +40,16 @@ const (
 )
 
 func run(ctx context.Context, args []string, stderr io.Writer) int {
-	if len(args) == 0 || args[0] != "export" {
-		fmt.Fprint(stderr, usage)
-		return exitUsage
+	if len(args) > 0 {
+		switch args[0] {
+		case "serve":
+			return serve(ctx, args[1:], stderr)
+		case "export":
+			return export(ctx, args[1:], stderr)
+		case "check-definition":
+			return checkDefinition(args[1:], stderr)
+		}
 	}
-	return export(ctx, args[1:], stderr)
+	fmt.Fprint(stderr, usage)
+	return exitUsage
 }

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/outboundcsv"
+	"github.com/connects-go/connects/outboundcsv/sapphone"
+	"github.com/connects-go/connects/outboundcsv/sapphone/cpic"
+	"github.com/connects-go/connects/outboundcsv/spool"
+)
+
+// file is the configuration file; outbound.sample.toml explains every key.
+type file struct {
+	Instance string   `toml:"instance"`
+	Spool    string   `toml:"spool"`
+	Console  string   `toml:"console"`
+	Page     string   `toml:"page"`
+	Hosts    []string `toml:"page_hosts"`
+	Profile  string   `toml:"profile"`
+	Results  string   `toml:"results"`
+
+	Log        logSection        `toml:"log"`
+	Import     importSection     `toml:"import"`
+	API        apiSection        `toml:"api"`
+	Queue      queueSection      `toml:"queue"`
+	Store      storeSection      `toml:"store"`
+	HTTP       httpSection       `toml:"http"`
+	Gateway    gatewaySection    `toml:"gateway"`
+	Replay     replaySection     `toml:"replay"`
+	Definition definitionSection `toml:"definition"`
+}
+
+type logSection struct {
+	Level  slog.Level `toml:"level"`
+	Format string     `toml:"format"`
+}
+
+type importSection struct {
+	Directory string `toml:"directory"`
+	Name      string `toml:"name"`
+}
+
+type apiSection struct {
+	URL          string            `toml:"url"`
+	User         string            `toml:"user"`
+	PasswordFile string            `toml:"password_file"`
+	CA           string            `toml:"ca"`
+	Campaigns    map[string]string `toml:"campaigns"`
+}
+
+type queueSection struct {
+	RepeatWindow time.Duration `toml:"repeat_window"`
+	Poll         time.Duration `toml:"poll"`
+	Keep         time.Duration `toml:"keep"`
+	MaxRows      int           `toml:"max_rows"`
+	MergeQueued  bool          `toml:"merge_queued"`
+}
+
+type storeSection struct {
+	SideA     string        `toml:"side_a"`
+	SideB     string        `toml:"side_b"`
+	TokenFile string        `toml:"token_file"`
+	CA        string        `toml:"ca"`
+	Lease     time.Duration `toml:"lease"`
+}
+
+type httpSection struct {
+	Listen       string   `toml:"listen"`
+	Certificate  string   `toml:"certificate"`
+	Key          string   `toml:"key"`
+	ClientCA     string   `toml:"client_ca"`
+	Certificates []string `toml:"certificates"`
+	User         string   `toml:"user"`
+	PasswordFile string   `toml:"password_file"`
+	BodyLimit    int64    `toml:"body_limit"`
+}
+
+type gatewaySection struct {
+	Experimental bool   `toml:"experimental"`
+	Address      string `toml:"address"`
+	Program      string `toml:"program"`
+	Host         string `toml:"host"`
+	Strategy     string `toml:"strategy"`
+}
+
+type replaySection struct {
+	Directory string `toml:"directory"`
+}
+
+type definitionSection struct {
+	File       string `toml:"file"`
+	Record     string `toml:"record"`
+	RecordOnly bool   `toml:"record_only"`
+	RecordFull bool   `toml:"record_full"`
+}
+
+// typeError is how the decoder reports a value of the wrong type.
+var typeError = regexp.MustCompile(`^toml: line (\d+) \(last key "(.*)"\): (.*)$`)
+
+// parse reads the file; errors name file, line and key, unknown keys all at once.
+func parse(name string) (*file, error) {
+	src, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{Log: logSection{Format: "text"}}
+	md, err := toml.Decode(string(src), f)
+	if p, ok := errors.AsType[toml.ParseError](err); ok {
+		return nil, fmt.Errorf("%s:%d: %s", name, p.Position.Line, p.Message)
+	}
+	if err != nil {
+		if m := typeError.FindStringSubmatch(err.Error()); m != nil {
+			return nil, fmt.Errorf("%s:%s: %s: %s", name, m[1], m[2], m[3])
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var errs []error
+	for _, key := range md.Undecoded() {
+		errs = append(errs, fmt.Errorf("%s:%d: unknown key %q%s", name, lineOf(string(src), key), key.String(), suggest(key)))
+	}
+	return f, errors.Join(errs...)
+}
+
+// lineOf finds where a key is set.
+func lineOf(src string, key toml.Key) int {
+	table := ""
+	for i, line := range strings.Split(src, "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			table = strings.Trim(line, "[] ")
+			if table == key.String() {
+				return i + 1
+			}
+			continue
+		}
+		if k, _, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") && strings.Trim(k, ` "'`) == key[len(key)-1] && table == strings.Join(key[:len(key)-1], ".") {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// suggest says what was probably meant.
+func suggest(key toml.Key) string {
+	name, table := key[len(key)-1], strings.Join(key[:len(key)-1], ".")
+	best, least := "", 1+len(name)/3
+	var walk func(t reflect.Type, prefix string)
+	walk = func(t reflect.Type, prefix string) {
+		for f := range t.Fields() {
+			k := f.Tag.Get("toml")
+			if d := distance(name, k); prefix == table && d <= least {
+				best, least = k, d
+			}
+			if f.Type.Kind() == reflect.Struct {
+				walk(f.Type, k)
+			}
+		}
+	}
+	walk(reflect.TypeFor[file](), "")
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is how many letters must be changed, added or left out.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// setting makes the configuration of the component, and reports every problem.
+func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer, error) {
+	var errs []error
+	note := func(key string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if f.Log.Format != "text" && f.Log.Format != "json" {
+		note("log.format", fmt.Errorf("%q is neither text nor json", f.Log.Format))
+	}
+	c := &connects.OutboundConfig{Root: f.Spool, Console: f.Console, Page: f.Page, PageHosts: f.Hosts, ResultDir: f.Results, Lease: f.Store.Lease}
+	c.Queue = spool.Options{Instance: f.Instance, File: spool.File{Dir: f.Import.Directory, Name: f.Import.Name}, Campaigns: f.API.Campaigns,
+		RepeatWindow: f.Queue.RepeatWindow, Poll: f.Queue.Poll, Keep: f.Queue.Keep, MaxRows: f.Queue.MaxRows, MergeQueued: f.Queue.MergeQueued}
+	if f.API.URL != "" {
+		note("api", f.api(c))
+	}
+	if f.Profile != "" {
+		b, err := os.ReadFile(f.Profile)
+		if err == nil {
+			c.Queue.Profile, err = outboundcsv.ParseProfile(b)
+		}
+		note("profile", err)
+	}
+	for name := range f.API.Campaigns {
+		c.Campaigns = append(c.Campaigns, name)
+	}
+	if f.Definition.File != "" {
+		r, err := os.Open(f.Definition.File)
+		if err == nil {
+			c.Definitions, err = sapphone.ParseDefinitions(r)
+			r.Close()
+		}
+		note("definition.file", err)
+	}
+	if f.Definition.Record != "" {
+		c.Recorder = &sapphone.Recorder{Dir: f.Definition.Record, Full: f.Definition.RecordFull}
+	}
+	c.RecordOnly = f.Definition.RecordOnly
+	closer, err := f.store(c, logger)
+	note("store", err)
+	note("http", f.http(c, logger))
+	if g := f.Gateway; g.Address != "" {
+		if !g.Experimental {
+			note("gateway", errors.New("this transport has never seen a real gateway; set experimental = true to use it"))
+		}
+		strategy, ok := map[string]cpic.Strategy{"": cpic.Auto, "auto": cpic.Auto, "accept": cpic.Accept, "reregister": cpic.Reregister, "reconnect": cpic.Reconnect}[g.Strategy]
+		if !ok {
+			note("gateway.strategy", fmt.Errorf("%q is none of auto, accept, reregister, reconnect", g.Strategy))
+		}
+		s, err := cpic.New(&cpic.Options{Gateway: g.Address, Program: g.Program, Host: g.Host, Strategy: strategy, Definitions: c.Definitions, SpillDir: os.TempDir(), Logger: logger})
+		note("gateway", err)
+		c.Transports = append(c.Transports, s)
+	}
+	if f.Replay.Directory != "" {
+		c.Transports = append(c.Transports, &sapphone.Replay{Dir: f.Replay.Directory, Logger: logger})
+	}
+	if len(errs) == 0 {
+		note("configuration", c.Validate())
+	}
+	return c, closer, errors.Join(errs...)
+}
+
+// secret reads a password from its file.
+func secret(name string) (outboundcsv.Secret, error) {
+	if name == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(name)
+	return outboundcsv.Secret(strings.TrimRight(string(b), "\r\n")), err
+}
+
+// authorities reads a PEM file; nil without one.
+func authorities(name string) (*x509.CertPool, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("%s: no certificate in PEM form", name)
+	}
+	return pool, nil
+}
+
+func (f *file) api(c *connects.OutboundConfig) error {
+	password, err := secret(f.API.PasswordFile)
+	if err != nil {
+		return err
+	}
+	o := &outboundcsv.APIOptions{URL: f.API.URL, User: f.API.User, Password: password}
+	if f.API.CA != "" {
+		pool, err := authorities(f.API.CA)
+		if err != nil {
+			return err
+		}
+		o.Client = outboundcsv.APIClient(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12})
+	}
+	c.Queue.API, err = outboundcsv.NewAPI(o)
+	return err
+}
+
+func (f *file) store(c *connects.OutboundConfig, logger *slog.Logger) (io.Closer, error) {
+	if f.Store.SideA == "" {
+		return nil, nil
+	}
+	token, err := secret(f.Store.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	o := ds104.ClientOptions{Name: f.Instance, Token: ds104.Secret(token), Logger: logger}
+	if f.Store.CA != "" {
+		pool, err := authorities(f.Store.CA)
+		if err != nil {
+			return nil, err
+		}
+		o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	if f.Store.SideB == "" {
+		s, err := ds104.NewClient(f.Store.SideA, &o)
+		if err != nil {
+			return nil, err
+		}
+		c.Store = s
+		return s, nil
+	}
+	p, err := ds104.NewPair(ds104.PairOptions{A: f.Store.SideA, B: f.Store.SideB, Client: o, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	c.Store = p
+	return p, nil
+}
+
+func (f *file) http(c *connects.OutboundConfig, logger *slog.Logger) error {
+	h := f.HTTP
+	if h.Listen == "" {
+		return nil
+	}
+	password, err := secret(h.PasswordFile)
+	if err != nil {
+		return err
+	}
+	o := sapphone.HTTPOptions{Addr: h.Listen, Certificates: h.Certificates, Definitions: c.Definitions, BodyLimit: h.BodyLimit, Logger: logger}
+	if h.User != "" {
+		o.Logins = []sapphone.Login{{User: h.User, Password: password}}
+	}
+	if h.Certificate != "" {
+		key := h.Key
+		if key == "" {
+			key = h.Certificate
+		}
+		pair, err := tls.LoadX509KeyPair(h.Certificate, key)
+		if err != nil {
+			return err
+		}
+		pool, err := authorities(h.ClientCA)
+		if err != nil {
+			return err
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	if _, err := sapphone.NewHTTP(&o); err != nil {
+		return err
+	}
+	c.NewTransports = func(s sapphone.Service) ([]sapphone.Transport, error) {
+		o.Service = s
+		t, err := sapphone.NewHTTP(&o)
+		return []sapphone.Transport{t}, err
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/outboundcsv/sapphone"
+)
+
+// serve runs the connector until ctx ends, or with -check only looks at the
+// configuration and the directories that it names.
+func serve(ctx context.Context, args []string, stderr io.Writer) int {
+	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	config := fs.String("config", "", "configuration `file`; see outbound.sample.toml (required)")
+	check := fs.Bool("check", false, "look at the configuration and what it names, then exit")
+	if fs.Parse(args) != nil {
+		return exitUsage
+	}
+	if *config == "" || fs.NArg() > 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	f, err := parse(*config)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	o := &slog.HandlerOptions{Level: f.Log.Level}
+	logger := slog.New(slog.NewTextHandler(stderr, o))
+	if f.Log.Format == "json" {
+		logger = slog.New(slog.NewJSONHandler(stderr, o))
+	}
+	c, store, err := f.setting(logger)
+	if store != nil {
+		defer store.Close()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		return exitUsage
+	}
+	if *check {
+		return checkDirectories(c, stderr)
+	}
+	node := connects.NewNode(&connects.Options{Logger: logger})
+	if err := node.Add("outbound", connects.Outbound(c)); err != nil {
+		logger.Error("cannot run", slog.String("err", err.Error()))
+		return exitFailed
+	}
+	if err := node.Run(ctx); err != nil {
+		logger.Error("failed", slog.String("err", err.Error()))
+		return exitFailed
+	}
+	return exitOK
+}
+
+// checkDirectories writes into every directory what the connector would.
+func checkDirectories(c *connects.OutboundConfig, out io.Writer) int {
+	dirs := map[string]string{"spool": c.Root}
+	if c.Queue.API == nil {
+		dirs["import directory"] = c.Queue.File.Dir
+	}
+	if c.Recorder != nil {
+		dirs["recordings"] = c.Recorder.Dir
+	}
+	code := exitOK
+	for what, dir := range dirs {
+		if what == "spool" {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
+				code = exitFailed
+				continue
+			}
+		}
+		f, err := os.CreateTemp(dir, ".check-*.part")
+		if err == nil {
+			f.Close()
+			err = os.Remove(f.Name())
+		}
+		if err != nil {
+			fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
+			code = exitFailed
+			continue
+		}
+		fmt.Fprintf(out, "ok    %s: %s\n", what, dir)
+	}
+	return code
+}
+
+// checkDefinition compares a definition file with recordings.
+func checkDefinition(args []string, stderr io.Writer) int {
+	if len(args) < 1 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	r, err := os.Open(args[0])
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	defer r.Close()
+	d, err := sapphone.ParseDefinitions(r)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	var all []*sapphone.Recording
+	for _, name := range args[1:] {
+		r, err := os.Open(name)
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			return exitUsage
+		}
+		rec, err := sapphone.ReadRecording(r)
+		r.Close()
+		if err != nil {
+			fmt.Fprintf(stderr, "%s: %v\n", name, err)
+			return exitFailed
+		}
+		all = append(all, rec)
+	}
+	problems := d.Check(all...)
+	for _, p := range problems {
+		fmt.Fprintln(stderr, p)
+	}
+	if problems != nil {
+		return exitFailed
+	}
+	fmt.Fprintf(stderr, "the definition explains %d recording(s)\n", len(all))
+	return exitOK
+}
