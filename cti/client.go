@@ -23,7 +23,7 @@ type Client struct {
 	o          *Options
 	conn       net.Conn
 	side       Side
-	generation uint64
+	generation atomic.Uint64 // of a session; 0 until it is up
 	addr       string
 	version    Version
 	log        *slog.Logger
@@ -40,15 +40,16 @@ type Client struct {
 	closeConf  chan struct{} // closed after CLOSE_CONF
 	done       chan struct{} // closed when the connection is over
 	maintain   chan struct{} // closed when the server announced its shut-down
+	promoted   chan struct{} // closed when the server said that it is the active one now
 	failOnce   sync.Once
 	closeOnce  sync.Once
 	err        error // valid after done
 	openReply  *OpenConf
 	openID     uint32
-	openedAt   time.Time
 	isOpen     bool // of the reader
 	early      []queued
 	maintained bool           // of the reader
+	isActive   bool           // of the reader: promoted is closed
 	work       sync.WaitGroup // reader, writer, timers
 	handled    atomic.Bool    // the goroutine of the handler was started
 	handling   chan struct{}  // closed when the handler gets nothing more
@@ -151,6 +152,7 @@ func newClient(conn net.Conn, o *Options, v Version, n *counters) *Client {
 		closeConf: make(chan struct{}),
 		done:      make(chan struct{}),
 		maintain:  make(chan struct{}),
+		promoted:  make(chan struct{}),
 		handling:  make(chan struct{}),
 		queue:     newEventQueue(o.QueueLimit, o.QueueBytes, &n.queueMax),
 	}
@@ -171,7 +173,7 @@ func (c *Client) watch() {
 	}
 	c.out.trace = func(m Message, sent bool, size int) {
 		c.o.Trace(TraceRecord{
-			At: time.Now(), Sent: sent, Side: c.side, Generation: c.generation, Addr: c.addr,
+			At: time.Now(), Sent: sent, Side: c.side, Generation: c.generation.Load(), Addr: c.addr,
 			Version: c.version, Message: m, Size: size,
 		})
 	}
@@ -212,7 +214,11 @@ func (c *Client) open(ctx context.Context) error {
 	select {
 	case <-c.opened:
 	case <-c.done:
-		return c.err
+		select {
+		case <-c.opened: // and lost at once, which is another thing than a refusal
+		default:
+			return c.err
+		}
 	case <-ctx.Done():
 		c.fail(ctx.Err())
 		return c.err
@@ -242,6 +248,9 @@ func (c *Client) openRequest() *OpenReq {
 		AgentExtension:    o.AgentExtension,
 		AgentInstrument:   o.AgentInstrument,
 		ApplicationPathID: o.ApplicationPathID,
+	}
+	if o.standby && c.version >= Version24 {
+		r.ServicesRequested |= CTIServiceMaskActiveStandby
 	}
 	if o.UniqueInstanceID != "" && o.UniqueInstanceTag != 0 && c.version >= Version24 {
 		r.Extra = []Field{{Tag: o.UniqueInstanceTag, Data: append([]byte(o.UniqueInstanceID), 0)}}
@@ -292,6 +301,11 @@ func (c *Client) Do(ctx context.Context, r Request) (Confirm, error) {
 	case <-c.opened:
 	default:
 		return nil, fmt.Errorf("%w: not open yet", ErrDown)
+	}
+	select {
+	case <-c.maintain:
+		return nil, fmt.Errorf("%w: %w", ErrDown, ErrMaintenance)
+	default:
 	}
 	id, call, err := c.calls.add(r.Type())
 	if err != nil {
@@ -462,6 +476,11 @@ func (c *Client) downError() error { return fmt.Errorf("%w: %w", ErrDown, c.err)
 // graceful tells that the connection ended because the server goes away in an orderly way, so
 // that the other side is the better one.
 func (c *Client) graceful() bool {
+	select {
+	case <-c.maintain:
+		return true
+	default:
+	}
 	return errors.Is(c.err, ErrMaintenance) || errors.Is(c.err, StatusCodeCTIServerOffline) ||
 		errors.Is(c.err, StatusCodeServerNotMaster) || errors.Is(c.err, StatusCodeServerInMaintenanceMode)
 }

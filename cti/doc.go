@@ -54,6 +54,10 @@
 // Resync finds. ACTIVE_MAINTENANCE_REQ is accepted at once by the reader, because one late client
 // keeps a gateway from its maintenance.
 //
+// With SessionOptions.Standby and a gateway that offers it (version 24, active/standby) the session
+// holds a second connection to the standby side and takes it over when that side becomes active, which
+// makes a planned change of sides a matter of milliseconds.
+//
 // Heartbeats go out when nothing was sent or nothing was received for an interval (5 s). A server
 // that leaves three of them unconfirmed is dead. Events that arrive before OPEN_CONF are kept and
 // delivered after it.
@@ -120,6 +124,7 @@
 //	the invoke id of messages without a public layout is their first four bytes
 //	a server in maintenance gets STOPPING_REQUESTS_TO_THIS_SIDE_IND from clients without
 //	standby session too; they then open a session with the other side
+//	a standby side that says nothing for 30 s after the loss of the active one is opened anew
 //	a server refuses an unknown version with the 8 byte form of FAILURE_CONF
 //
 // # Testing

@@ -12,7 +12,7 @@ import (
 // calls is out of date until [Resynced].
 type SessionUp struct {
 	Side       Side
-	Generation uint64 // number of the connection; grows with every one, gaps are possible
+	Generation uint64 // number of the connection, from 1; grows, gaps are possible
 	Addr       string // address of the server
 	Version    Version
 	Open       *OpenConf // the server's answer: granted services, status of the PG

@@ -157,9 +157,7 @@ func TestStalledSessionIsFoundAndReplaced(t *testing.T) {
 		if err == nil || time.Since(start) > 25*time.Second {
 			t.Errorf("a request on a stalled link: %v after %v", err, time.Since(start))
 		}
-		for s.State().Side != cti.SideB || s.State().Phase != cti.PhaseUp {
-			<-s.Changed()
-		}
+		waitForB(s)
 		// 4 heartbeat intervals to notice, 10 s for the mute side A.
 		if took := time.Since(start); took > 40*time.Second {
 			t.Errorf("side B after %v", took)
@@ -200,9 +198,7 @@ func TestFlappingSideDoesNotKeepTheOtherFromItsTurn(t *testing.T) {
 		rec := &recorder{}
 		s := startSession(t, n, func(o *cti.SessionOptions) { o.Handler = rec })
 		start := time.Now()
-		for s.State().Side != cti.SideB || s.State().Phase != cti.PhaseUp {
-			<-s.Changed()
-		}
+		waitForB(s)
 		if took := time.Since(start); took > 2*time.Second || dialled(n) != "aab" {
 			t.Errorf("side B after %v, dialled %s", took, dialled(n))
 		}
@@ -233,13 +229,14 @@ func TestAnnouncedShutdownGoesToTheOtherSideAtOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := testnet.New()
 				a, b := newPeer(t, n, "a:1"), newPeer(t, n, "b:1")
+				defer n.Cut("a:1")
 				shut := make(chan struct{})
 				a.serveAll(func(c *peerConn) {
 					go func() {
 						<-shut
 						c.Write(end)
 					}()
-					c.serve(nil)
+					c.serve(nil) // ends with STOPPING_REQUESTS_TO_THIS_SIDE_IND
 				})
 				b.serveAll(func(c *peerConn) { c.serve(nil) })
 				s := startSession(t, n, nil)
@@ -249,9 +246,7 @@ func TestAnnouncedShutdownGoesToTheOtherSideAtOnce(t *testing.T) {
 				time.Sleep(time.Minute)
 				start := time.Now()
 				close(shut)
-				for s.State().Side != cti.SideB || s.State().Phase != cti.PhaseUp {
-					<-s.Changed()
-				}
+				waitForB(s)
 				if took := time.Since(start); took > time.Second || dialled(n) != "ab" {
 					t.Errorf("side B after %v, dialled %s", took, dialled(n))
 				}

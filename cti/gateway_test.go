@@ -163,9 +163,7 @@ func TestStalledGatewayIsLeft(t *testing.T) {
 		}
 		pg.Side(ctitest.A).Stall(true)
 		start := time.Now()
-		for s.State().Side != cti.SideB || s.State().Phase != cti.PhaseUp {
-			<-s.Changed()
-		}
+		waitForB(s)
 		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("left after %v", took)
 		}

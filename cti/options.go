@@ -118,6 +118,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Trace gets every message; nil = no cost.
 	Trace TraceFunc
+
+	standby bool // ask for CTI_SERVICE_ACTIVE_STANDBY where the version has it
 }
 
 // Endpoint is the address of a CTI server.
@@ -197,6 +199,12 @@ type SessionOptions struct {
 	// tries again. ctx ends with the connection and after ResyncTimeout.
 	Resync        func(ctx context.Context, up *SessionUp) (ResyncStats, error)
 	ResyncTimeout time.Duration
+
+	// Standby keeps a second session with the standby side of a pair that offers
+	// CTI_SERVICE_ACTIVE_STANDBY (version 24 and later) and takes it over when that side becomes
+	// active, by a planned change or a failure. The handler sees SessionDown and SessionUp as
+	// after any loss. A gateway may count both sessions against its limit of all-events clients.
+	Standby bool
 
 	MaxBackoff  time.Duration // longest pause between rounds of attempts
 	StableAfter time.Duration // life of a connection after which its loss is not held against its side

@@ -163,7 +163,7 @@ func (c *peerConn) open() []byte {
 func (c *peerConn) serve(answer func(t uint32, body []byte) []byte) {
 	for {
 		t, body, ok := c.next()
-		if !ok {
+		if !ok || t == stoppingInd { // after which a server closes the connection
 			return
 		}
 		var out []byte

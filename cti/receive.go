@@ -90,6 +90,12 @@ func (c *Client) receive(m Message, body []byte) error {
 		}
 		c.log.Info("server asks for maintenance mode: accepted")
 		return c.pass(m, size)
+	case *StandbyActiveEvent:
+		if !c.isActive && c.isOpen {
+			c.isActive = true
+			close(c.promoted)
+		}
+		return c.pass(m, size)
 	case *ActiveMaintenanceEvent:
 		if m.MaintenanceModeStatus && !c.maintained && c.isOpen {
 			c.maintained = true
@@ -145,7 +151,6 @@ func (c *Client) receiveOpen(m *OpenConf) error {
 	}
 	c.isOpen = true
 	c.openReply = m
-	c.openedAt = time.Now()
 	if n := len(c.early); n > 0 {
 		c.log.Warn("events before OPEN_CONF", "events", n)
 		for _, q := range c.early {

@@ -155,6 +155,7 @@ func TestServerSpeaksEveryVersion(t *testing.T) {
 			if conns := srv.Conns(); len(conns) != 1 || conns[0].Version() != v || conns[0].OpenReq().ClientID != "x" {
 				t.Errorf("version %v: conns %v", v, conns)
 			}
+			synctest.Wait()
 			c.Close()
 			synctest.Wait()
 			want := []string{"open x", "closed properly"}

@@ -32,11 +32,13 @@ type Session struct {
 	once    sync.Once
 	started atomic.Bool
 
-	mu         sync.Mutex
-	state      SessionState
-	changed    chan struct{} // closed with the next change of state
-	generation uint64
-	versions   map[Side]Version // what the side took last
+	generation atomic.Uint64
+	reserve    *reserve // nil = no standby session
+
+	mu       sync.Mutex
+	state    SessionState
+	changed  chan struct{}    // closed with the next change of state
+	versions map[Side]Version // what the side took last
 }
 
 // NewSession checks the options and returns a session that is not started. It does no I/O. The
@@ -58,6 +60,9 @@ func NewSession(o *SessionOptions) (*Session, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.Requests = NewRequests(s)
+	if c.Standby && c.A.Addr != "" && c.B.Addr != "" {
+		s.reserve = newReserve(s)
+	}
 	return s, nil
 }
 
@@ -75,6 +80,9 @@ func (s *Session) Start() error {
 	opened := make(chan *Client)
 	var work sync.WaitGroup
 	work.Go(func() { s.deliver(opened) })
+	if s.reserve != nil {
+		work.Go(s.reserve.keep)
+	}
 	work.Go(func() {
 		defer close(opened)
 		s.connect(opened)
@@ -122,7 +130,8 @@ func (s *Session) State() SessionState {
 	return s.state
 }
 
-// Changed returns a channel that is closed with the next change of [Session.State].
+// Changed returns a channel that is closed with the next change of [Session.State]. Take the channel
+// first and look at the state then, or a change in between is missed.
 func (s *Session) Changed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,57 +216,114 @@ func (s *Session) endpoint(side Side) Endpoint {
 // connect is the goroutine that keeps a connection open. Opened ones go to deliver.
 func (s *Session) connect(opened chan<- *Client) {
 	order := newSideOrder(s.o)
-	for {
-		side, pause := order.next()
-		if pause > 0 && !s.pause(pause) {
+	defer s.reserve.discard()
+	for !s.isClosing() {
+		c, ok := s.next(order)
+		if !ok {
 			return
 		}
-		c, err := s.open(s.ctx, side, order.patience(s.o.OpenTimeout))
-		if s.isClosing() {
-			if c != nil {
-				s.shutdown(c)
-			}
-			return
-		}
-		if err != nil {
-			order.failed()
-			s.logFailure(side, err)
-			s.setState(func(st *SessionState) { s.sideFailed(st, side, err) })
+		if c == nil {
 			continue
 		}
-		s.count.connects.Add(1)
-		s.logOpen(c)
-		s.setState(func(st *SessionState) {
-			st.Phase, st.Side, st.Addr, st.Generation = PhaseResyncing, side, c.addr, c.generation
-			st.Version, st.Open = c.version, c.openReply
-			st.Sides[side-SideA].Connected = true
-		})
-		select {
-		case opened <- c:
-			select {
-			case <-c.done:
-			case <-s.closing:
-				s.shutdown(c)
-			}
-		case <-c.done: // lost before the handler had finished with the connection before
-		case <-s.closing:
-			s.shutdown(c)
-		}
-		c.work.Wait()
-		life := time.Since(c.openedAt)
-		s.count.losses.Add(1)
-		s.setState(func(st *SessionState) {
-			st.Phase, st.Version, st.Open = PhaseConnecting, 0, nil
-			s.sideFailed(st, side, c.err)
-		})
+		life := s.live(c, opened)
 		if s.isClosing() {
 			return
 		}
-		s.log.Warn("session lost", "side", side.String(), "addr", c.addr, "generation", c.generation, "after", life, "err", c.err.Error())
 		// Coming back at once would throw out whoever took our place.
 		unwelcome := errors.Is(c.err, errResync) || errors.Is(c.err, StatusCodeNewSessionOpened)
 		order.lost(life, c.graceful(), unwelcome)
+		if s.reserve.holds(c.side.Other()) {
+			order.grace = noticeGrace
+		}
 	}
+}
+
+// next makes one attempt to get a session with an active side, and returns nil when it failed. ok is
+// false when the session is closed.
+func (s *Session) next(order *sideOrder) (c *Client, ok bool) {
+	side, pause := order.next()
+	if c, ok := s.pause(pause); c != nil || !ok {
+		return c, ok
+	}
+	ctx, done, ok := s.reserve.claim(s.ctx, side, time.Since(order.since) > promotionPatience)
+	if !ok {
+		order.failed()
+		return nil, true
+	}
+	s.setState(func(st *SessionState) { st.Side, st.Addr = side, s.endpoint(side).Addr })
+	c, err := s.dial(ctx, side, order.patience(s.o.OpenTimeout))
+	interrupted := ctx.Err() != nil // a standby side became active, or the session is closed
+	done()
+	if s.isClosing() {
+		if c != nil {
+			s.shutdown(c)
+		}
+		return nil, false
+	}
+	if c != nil && c.standby() {
+		if s.reserve == nil || !s.reserve.adopt(c) {
+			s.shutdown(c)
+		}
+		c, err = nil, &ConnectError{Side: side, Addr: s.endpoint(side).Addr, Err: errStandby}
+	}
+	if err != nil {
+		order.failed()
+		if interrupted {
+			return nil, true
+		}
+		s.logFailure(side, err)
+		s.setState(func(st *SessionState) { s.sideFailed(st, side, err) })
+		return nil, true
+	}
+	return c, true
+}
+
+// live lets the handler have a connection until it is lost, and returns how long it lived.
+func (s *Session) live(c *Client, opened chan<- *Client) time.Duration {
+	start := time.Now()
+	c.generation.Store(s.generation.Add(1))
+	s.count.connects.Add(1)
+	s.logOpen(c)
+	s.setState(func(st *SessionState) {
+		st.Phase, st.Side, st.Addr, st.Generation = PhaseResyncing, c.side, c.addr, c.generation.Load()
+		st.Version, st.Open = c.version, c.openReply
+		st.Sides[c.side-SideA].Connected = true
+	})
+	if s.reserve != nil {
+		if c.openReply.ServicesGranted&CTIServiceMaskActiveStandby != 0 {
+			s.reserve.on(c.side.Other())
+		} else {
+			s.reserve.on(0)
+		}
+		defer s.reserve.pause()
+	}
+	var heir *Client
+	for to := opened; heir == nil; to = nil {
+		select {
+		case to <- c:
+			continue
+		case heir = <-s.reserve.ready():
+			c.replaced()
+		case <-c.done: // perhaps before the handler had finished with the connection before
+		case <-s.closing:
+			s.shutdown(c)
+		}
+		break
+	}
+	c.work.Wait()
+	life := time.Since(start)
+	s.count.losses.Add(1)
+	s.setState(func(st *SessionState) {
+		st.Phase, st.Version, st.Open = PhaseConnecting, 0, nil
+		s.sideFailed(st, c.side, c.err)
+	})
+	if heir != nil {
+		s.reserve.promoted <- heir // next takes it
+	}
+	if !s.isClosing() {
+		s.log.Warn("session lost", "side", c.side.String(), "addr", c.addr, "generation", c.generation.Load(), "after", life, "err", c.err.Error())
+	}
+	return life
 }
 
 // logFailure warns once per side and reason: an outage may last for hours.
@@ -270,7 +336,7 @@ func (s *Session) logFailure(side Side, err error) {
 }
 
 func (s *Session) logOpen(c *Client) {
-	s.log.Info("session open", "side", c.side.String(), "addr", c.addr, "version", int(c.version), "generation", c.generation)
+	s.log.Info("session open", "side", c.side.String(), "addr", c.addr, "version", int(c.version), "generation", c.generation.Load())
 	if missing := c.o.Services &^ c.openReply.ServicesGranted; missing != 0 {
 		s.log.Warn("services not granted", "side", c.side.String(), "services", missing.String())
 	}
@@ -295,15 +361,26 @@ func (s *Session) isClosing() bool {
 	}
 }
 
-// pause waits, and reports false when the session is closed meanwhile.
-func (s *Session) pause(d time.Duration) bool {
+// pause waits. It returns early with the session whose side has become active, and ok is false
+// when the session is closed.
+func (s *Session) pause(d time.Duration) (c *Client, ok bool) {
+	select {
+	case c := <-s.reserve.ready():
+		return c, true
+	default:
+	}
+	if d <= 0 {
+		return nil, true
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
+		return nil, true
+	case c := <-s.reserve.ready():
+		return c, true
 	case <-s.closing:
-		return false
+		return nil, false
 	}
 }
 
@@ -313,36 +390,37 @@ func (s *Session) shutdown(c *Client) {
 	c.shutdown(ctx)
 }
 
-// open makes one attempt on a side: with the version that it took last, else with all of them
+// dial makes one attempt on a side: with the version that it took last, else with all of them
 // from the newest down, each on a new connection. It waits for OPEN_CONF for patience.
-func (s *Session) open(ctx context.Context, side Side, patience time.Duration) (*Client, error) {
+func (s *Session) dial(ctx context.Context, side Side, patience time.Duration) (*Client, error) {
 	ep := s.endpoint(side)
-	s.setState(func(st *SessionState) {
-		st.Side, st.Addr = side, ep.Addr
-		st.Sides[side-SideA].LastTry = time.Now()
-	})
 	o := s.o.client()
 	o.OpenTimeout = patience
+	o.standby = s.reserve != nil
 	versions := o.Versions
-	if v := s.versions[side]; v != 0 {
-		versions = []Version{v}
-		for _, w := range o.Versions {
-			if w != v {
-				versions = append(versions, w)
+	s.mu.Lock()
+	last := s.versions[side]
+	s.mu.Unlock()
+	if last != 0 {
+		versions = []Version{last}
+		for _, v := range o.Versions {
+			if v != last {
+				versions = append(versions, v)
 			}
 		}
 	}
 	c, err := dialVersions(ctx, ep.Addr, o, ep.TLS, versions, s.attempt(side), func(conn net.Conn, v Version) *Client {
-		s.generation++
 		c := newClient(conn, o, v, &s.count)
-		c.side, c.generation, c.addr = side, s.generation, ep.Addr
-		c.log = s.log.With("side", side.String(), "peer", ep.Addr, "generation", c.generation)
+		c.side, c.addr = side, ep.Addr
+		c.log = s.log.With("side", side.String(), "peer", ep.Addr)
 		return c
 	})
 	if err != nil {
 		return nil, &ConnectError{Side: side, Addr: ep.Addr, Err: err}
 	}
+	s.mu.Lock()
 	s.versions[side] = c.version
+	s.mu.Unlock()
 	return c, nil
 }
 
@@ -350,7 +428,10 @@ func (s *Session) open(ctx context.Context, side Side, patience time.Duration) (
 func (s *Session) attempt(side Side) func() {
 	return func() {
 		s.count.attempts.Add(1)
-		s.setState(func(st *SessionState) { st.Sides[side-SideA].Attempts++ })
+		s.setState(func(st *SessionState) {
+			st.Sides[side-SideA].Attempts++
+			st.Sides[side-SideA].LastTry = time.Now()
+		})
 	}
 }
 
@@ -368,14 +449,15 @@ func (s *Session) deliver(opened <-chan *Client) {
 // they came, and at last SessionDown.
 func (s *Session) deliverOne(c *Client) {
 	s.current.Store(c)
-	up := &SessionUp{Side: c.side, Generation: c.generation, Addr: c.addr, Version: c.version, Open: c.openReply}
+	generation := c.generation.Load()
+	up := &SessionUp{Side: c.side, Generation: generation, Addr: c.addr, Version: c.version, Open: c.openReply}
 	s.handle(up)
 	if s.resync(c, up) {
 		c.queue.run(s.closing, s.handle)
 	}
 	<-c.done
 	s.current.Store(nil)
-	s.handle(&SessionDown{Side: c.side, Generation: c.generation, Err: c.err})
+	s.handle(&SessionDown{Side: c.side, Generation: generation, Err: c.err})
 }
 
 func (s *Session) handle(e Event) {
@@ -411,10 +493,10 @@ func (s *Session) resync(c *Client, up *SessionUp) bool {
 	default:
 	}
 	s.setState(func(st *SessionState) {
-		if st.Generation == c.generation && st.Phase == PhaseResyncing {
+		if st.Generation == up.Generation && st.Phase == PhaseResyncing {
 			st.Phase = PhaseUp
 		}
 	})
-	s.handle(&Resynced{Side: c.side, Generation: c.generation, Stats: stats})
+	s.handle(&Resynced{Side: c.side, Generation: up.Generation, Stats: stats})
 	return true
 }

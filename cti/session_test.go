@@ -150,3 +150,14 @@ func TestRequestsWhileDownFailAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// waitForB waits until the session is up on side B.
+func waitForB(s *cti.Session) {
+	for {
+		changed := s.Changed()
+		if st := s.State(); st.Side == cti.SideB && st.Phase == cti.PhaseUp {
+			return
+		}
+		<-changed
+	}
+}

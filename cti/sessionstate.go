@@ -45,6 +45,7 @@ type SideState struct {
 	Side      Side
 	Addr      string    // empty = not configured
 	Connected bool      // the session is open on this side
+	Standby   bool      // a session with it waits for it to become active
 	Attempts  uint64    // connections tried
 	Failures  uint64    // attempts that failed, and sessions lost
 	LastTry   time.Time // zero = never

@@ -19,10 +19,12 @@ type sideOrder struct {
 	stable time.Duration
 	wait   bool // before the next attempt
 	pause  backoff.Backoff
+	grace  time.Duration // before the next attempt, when there is no pause
+	since  time.Time     // of the last loss, or of the start
 }
 
 func newSideOrder(o *SessionOptions) *sideOrder {
-	s := &sideOrder{stable: o.StableAfter, pause: backoff.Backoff{Max: o.MaxBackoff}}
+	s := &sideOrder{since: time.Now(), stable: o.StableAfter, pause: backoff.Backoff{Max: o.MaxBackoff}}
 	if o.A.Addr != "" {
 		s.sides = append(s.sides, SideA)
 	}
@@ -34,7 +36,8 @@ func newSideOrder(o *SessionOptions) *sideOrder {
 
 // next returns the side of the next attempt and the pause before it.
 func (s *sideOrder) next() (Side, time.Duration) {
-	var d time.Duration
+	d := s.grace
+	s.grace = 0
 	if s.wait {
 		d = s.pause.Next()
 		s.wait = false
@@ -74,7 +77,7 @@ func (s *sideOrder) failed() {
 // lost says that the session was open for a time and is lost; gracefully when the server announced
 // it. An unwelcome one counts as if it had died young.
 func (s *sideOrder) lost(life time.Duration, graceful, unwelcome bool) {
-	s.tries = 0
+	s.tries, s.since = 0, time.Now()
 	if life >= s.stable && !unwelcome {
 		s.young = 0
 		s.pause.Reset()

@@ -9,7 +9,7 @@ type TraceRecord struct {
 	At         time.Time
 	Sent       bool // by this end
 	Side       Side
-	Generation uint64 // of the session, or the number of the connection at a server
+	Generation uint64 // of the session, 0 until it is up; or the number of the connection at a server
 	Addr       string // of the peer
 	Version    Version
 	Message    Message
