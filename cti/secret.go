@@ -1,32 +1,7 @@
 package cti
 
-import "log/slog"
+import "github.com/connects-go/connects/internal/secret"
 
-// Secret is a password. Whatever prints, logs or marshals it gets "****"; only a conversion to
-// string shows it.
-type Secret string
-
-const redacted = "****"
-
-// String returns asterisks, or nothing when the secret is empty.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return redacted
-}
-
-// GoString returns what String does.
-func (s Secret) GoString() string { return `"` + s.String() + `"` }
-
-// LogValue returns what String does.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText returns what String does.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText sets the secret, for readers of configuration files.
-func (s *Secret) UnmarshalText(b []byte) error {
-	*s = Secret(b)
-	return nil
-}
+// Secret is a password. However it is printed, logged or marshalled, it shows as "****"; Reveal gives
+// the text.
+type Secret = secret.Text

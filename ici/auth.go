@@ -7,26 +7,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/connects-go/connects/internal/secret"
 )
 
-// Secret is a password. It prints as ****.
-type Secret string
-
-// String gives ****.
-func (Secret) String() string { return "****" }
-
-// GoString gives ****.
-func (Secret) GoString() string { return "****" }
-
-// LogValue gives ****.
-func (Secret) LogValue() slog.Value { return slog.StringValue("****") }
-
-// MarshalText gives ****.
-func (Secret) MarshalText() ([]byte, error) { return []byte("****"), nil }
+// Secret is a password. However it is printed, logged or marshalled, it shows as "****"; Reveal gives
+// the text.
+type Secret = secret.Text
 
 // Login is a user name with its password.
 type Login struct {

@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/connects-go/connects/internal/secret"
 
 	"github.com/pkg/errors"
 
@@ -56,13 +57,9 @@ func (e *APIError) Error() string {
 	return fmt.Sprintf("outboundcsv: API answers %d: %s", e.Status, e.Message)
 }
 
-// Secret is a password. It prints as ****.
-type Secret string
-
-func (Secret) String() string               { return "****" }
-func (Secret) GoString() string             { return "****" }
-func (Secret) LogValue() slog.Value         { return slog.StringValue("****") }
-func (Secret) MarshalText() ([]byte, error) { return []byte("****"), nil }
+// Secret is a password. However it is printed, logged or marshalled, it shows as "****"; Reveal gives
+// the text.
+type Secret = secret.Text
 
 // APIOptions configure an [API].
 type APIOptions struct {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/connects-go/connects/internal/secret"
+
 	"golang.org/x/text/encoding"
 )
 
@@ -237,20 +239,9 @@ type AgentConfig struct {
 	SSO bool
 }
 
-// Secret is a password; it does not print itself.
-type Secret string
-
-// String returns asterisks.
-func (Secret) String() string { return "****" }
-
-// GoString returns asterisks.
-func (Secret) GoString() string { return "****" }
-
-// LogValue returns asterisks.
-func (Secret) LogValue() slog.Value { return slog.StringValue("****") }
-
-// MarshalText returns asterisks.
-func (Secret) MarshalText() ([]byte, error) { return []byte("****"), nil }
+// Secret is a password. However it is printed, logged or marshalled, it shows as "****"; Reveal gives
+// the text.
+type Secret = secret.Text
 
 // DeviceConfig describes a phone that belongs to no agent.
 type DeviceConfig struct {

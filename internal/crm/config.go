@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/connects-go/connects/internal/secret"
+
 	"golang.org/x/text/encoding"
 
 	"github.com/connects-go/connects/ds104"
@@ -260,20 +262,9 @@ type QueueConfig struct {
 	Number string
 }
 
-// Secret is text that never shows.
-type Secret string
-
-// String returns ****.
-func (Secret) String() string { return "****" }
-
-// GoString returns ****.
-func (Secret) GoString() string { return "****" }
-
-// LogValue returns ****.
-func (Secret) LogValue() slog.Value { return slog.StringValue("****") }
-
-// MarshalText returns ****.
-func (Secret) MarshalText() ([]byte, error) { return []byte("****"), nil }
+// Secret is a password. However it is printed, logged or marshalled, it shows as "****"; Reveal gives
+// the text.
+type Secret = secret.Text
 
 func (c *Config) validate() error {
 	var errs []error
