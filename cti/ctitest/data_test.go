@@ -239,6 +239,9 @@ func TestCustomerCallRefused(t *testing.T) {
 		{"unknown variable", ctitest.CallSpec{To: "5001", Variables: map[string]string{"CV11": "x"}}, ctitest.ErrBadData},
 		{"variable too long", ctitest.CallSpec{To: "5001", Variables: map[string]string{"CV01": long}}, ctitest.ErrBadData},
 		{"ECC not configured", ctitest.CallSpec{To: "5001", ECC: map[string]string{"user.nope": "x"}}, ctitest.ErrBadData},
+		{"router key that is none", ctitest.CallSpec{To: "5001", RouterKey: "2461003-x-1"}, ctitest.ErrBadData},
+		{"router key with a tail", ctitest.CallSpec{To: "5001", RouterKey: "2461003-1-1 "}, ctitest.ErrBadData},
+		{"router key without a day", ctitest.CallSpec{To: "5001", RouterKey: "0-1-1"}, ctitest.ErrBadData},
 		{"caller's number too long", ctitest.CallSpec{To: "5001", From: long}, ctitest.ErrBadData},
 	}
 	for _, tt := range tests {
@@ -254,5 +257,21 @@ func TestCustomerCallRefused(t *testing.T) {
 	}
 	if n := len(pg.Calls()); n != 1 {
 		t.Errorf("%d calls", n)
+	}
+}
+
+// A call that the router sends on from another peripheral keeps its key; the
+// sequence number counts its targets.
+func TestCallOfAnotherPeripheralKeepsItsKey(t *testing.T) {
+	pg := ctitest.New(ctitest.DefaultConfig(1))
+	defer pg.Close()
+	for to, want := range map[string]string{"2001": "2461003-77-3", "5001": "2461003-77-4"} {
+		id, err := pg.CustomerCall(t.Context(), ctitest.CallSpec{To: to, RouterKey: "2461003-77-3"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, _ := pg.Call(id); c.RouterKey != want {
+			t.Errorf("to %s: key %q, want %q", to, c.RouterKey, want)
+		}
 	}
 }

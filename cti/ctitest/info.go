@@ -114,4 +114,8 @@ type CallSpec struct {
 	UserToUserInfo      []byte `json:"uui"`
 	// NeverArrives lets the routed call get lost on its way to the agent.
 	NeverArrives bool `json:"neverArrives"`
+	// RouterKey continues a call that came to another peripheral before, "day-callid-sequence" as in
+	// CallInfo: the router sends it here, and it keeps its key across the enterprise (CTI reference,
+	// section 13). "" = a new call. CustomerCall only.
+	RouterKey string `json:"routerKey"`
 }

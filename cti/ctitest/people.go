@@ -54,6 +54,10 @@ func (m *model) customerCall(pg *PG, spec CallSpec) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
+	key, err := parseRouterKey(spec.RouterKey)
+	if err != nil {
+		return 0, err
+	}
 	g, d := m.groupByDN[spec.To], m.devices[spec.To]
 	switch {
 	case g == nil && d == nil:
@@ -62,7 +66,7 @@ func (m *model) customerCall(pg *PG, spec CallSpec) (uint32, error) {
 		return 0, ErrBusy
 	}
 	c := m.newCall(pg.encode(spec.From), spec.To)
-	c.inbound, c.lost = true, spec.NeverArrives
+	c.inbound, c.lost, c.key = true, spec.NeverArrives, key
 	c.data.apply(in)
 	c.data.ani = c.from
 	c.data.ced = pg.encode(spec.CallerEnteredDigits)

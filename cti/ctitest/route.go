@@ -1,6 +1,7 @@
 package ctitest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -64,6 +65,19 @@ func (m *model) routerKey() routerKey {
 	m.lastRouted++
 	return routerKey{day: uint32(time.Now().Unix()/86400) + 2440588, id: m.lastRouted}
 }
+
+// parseRouterKey reads the key of a call that another peripheral had; "" is none.
+func parseRouterKey(s string) (k routerKey, err error) {
+	if s == "" {
+		return k, nil
+	}
+	if n, err := fmt.Sscanf(s, "%d-%d-%d", &k.day, &k.id, &k.seq); n != 3 || err != nil || k.String() != s || k.day == 0 {
+		return routerKey{}, fmt.Errorf("%w: %q is not a router key", ErrBadData, s)
+	}
+	return k, nil
+}
+
+func (k routerKey) String() string { return fmt.Sprintf("%d-%d-%d", k.day, k.id, k.seq) }
 
 // choose returns the agent of a group who has been available longest.
 func (m *model) choose(g *group) *agent {

@@ -87,7 +87,7 @@ func (pg *PG) callInfo(c *call) CallInfo {
 		info.ConsultOf = c.consultOf.id
 	}
 	if c.key != (routerKey{}) {
-		info.RouterKey = fmt.Sprintf("%d-%d-%d", c.key.day, c.key.id, c.key.seq)
+		info.RouterKey = c.key.String()
 	}
 	for i, v := range d.vars {
 		if v != "" {
