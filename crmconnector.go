@@ -19,8 +19,12 @@ import (
 	"github.com/connects-go/connects/internal/crm"
 )
 
-// eventDrain is how long a stopping connector goes on delivering events.
-const eventDrain = time.Second
+// What a stopping connector waits for: callDrain for calls of SAP under way,
+// eventDrain for events not delivered yet.
+const (
+	callDrain  = 5 * time.Second
+	eventDrain = time.Second
+)
 
 // CRMConnector returns a component that serves voice agents of SAP CRM: it
 // listens for SAP's requests, keeps one CTI session per link, and tells SAP what
@@ -227,11 +231,14 @@ func (c *crmComponent) Stop(ctx context.Context) error {
 func (c *crmComponent) shutdown(ctx context.Context) error {
 	close(c.quit)
 	var errs []error
-	if err := c.http.Shutdown(ctx); err != nil {
-		errs = append(errs, err, c.http.Close())
+	calls, cancel := third(ctx, callDrain)
+	if err := c.http.Shutdown(calls); err != nil {
+		c.log.Warn("calls of SAP were cut off", slog.String("err", err.Error()))
+		errs = append(errs, c.http.Close())
 	}
+	cancel()
 	errs = append(errs, c.domain.Stop(ctx))
-	drain, cancel := context.WithTimeout(ctx, eventDrain)
+	drain, cancel := third(ctx, eventDrain)
 	if err := c.notifier.Shutdown(drain); err != nil {
 		c.log.Warn("events were dropped", slog.String("err", err.Error()))
 	}
@@ -256,6 +263,16 @@ func (c *crmComponent) shutdown(ctx context.Context) error {
 		errs = append(errs, c.ownStore.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// third returns a context that ends after most, or earlier when that were more
+// than a third of the time left: a slow caller must not use up what the parts
+// after it need.
+func third(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok {
+		most = min(most, time.Until(end)/3)
+	}
+	return context.WithTimeout(ctx, most)
 }
 
 // serve divides the listener between the node's pages and ICI.

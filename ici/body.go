@@ -111,9 +111,15 @@ func (s *Server) unreadable(w http.ResponseWriter, hr *http.Request, sys *System
 	if errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) {
 		level = slog.LevelInfo // the caller went away
 	}
-	s.log.LogAttrs(hr.Context(), level, "ici request unreadable", slog.Int("status", status), slog.String("err", err.Error()),
-		slog.String("path", clip(hr.URL.Path)), slog.String("peer", hr.RemoteAddr), slog.String("system", sys.Name))
-	f := &Fault{Code: FaultGeneric, Actor: "Client", Text: "The request cannot be read: " + err.Error()}
+	if ok, dropped := s.sparing.allow(time.Now()); ok {
+		s.log.LogAttrs(hr.Context(), level, "ici request unreadable", slog.Int("status", status), slog.String("err", err.Error()),
+			slog.String("path", clip(hr.URL.Path)), slog.String("peer", hr.RemoteAddr), slog.String("system", sys.Name), slog.Int("not_logged", dropped))
+	}
+	text := err.Error()
+	if status == http.StatusRequestTimeout {
+		text = "it did not arrive in time" // the error names our sockets
+	}
+	f := &Fault{Code: FaultGeneric, Actor: "Client", Text: "The request cannot be read: " + text}
 	if errors.Is(err, ErrVersion) {
 		f.Actor = "VersionMismatch"
 	}

@@ -113,6 +113,7 @@ type Server struct {
 	log     *slog.Logger
 	slots   chan struct{}
 	learn   learner
+	sparing sparing // of lines about unreadable requests
 	stats   stats
 	buffers sync.Pool
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -218,6 +219,30 @@ func TestForeignPagesCannotControl(t *testing.T) {
 	}
 	if status, body := call(t, "GET", desk+"/desk.js", "", "Origin", desk); status != http.StatusOK || body == "" {
 		t.Errorf("the page's own script: %d", status)
+	}
+}
+
+// A slow caller and sides that hang must not keep the end from being clean.
+func TestStopsCleanlyBesideWhatHangs(t *testing.T) {
+	l := start(t, labConfig{})
+	if _, body := call(t, "POST", "http://"+l.addrs["desk"]+"/desk/agents/1001/login", `{"ready":true}`); strings.Contains(body, "error") {
+		t.Fatal(body)
+	}
+	slow, err := net.Dial("tcp", l.addrs["ICI"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := io.WriteString(slow, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<"); err != nil {
+		t.Fatal(err)
+	}
+	for _, side := range []string{"A", "B"} {
+		call(t, "POST", "http://"+l.addrs["desk"]+"/sim/cti/"+side+"/stall", "")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), stopWithin)
+	defer cancel()
+	if err := l.stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
 	}
 }
 

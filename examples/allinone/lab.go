@@ -143,7 +143,8 @@ func (l *lab) connector(ln net.Listener, sideA, sideB string) *connects.CRMConfi
 			Name: "pg1",
 			Session: cti.SessionOptions{
 				A: cti.Endpoint{Addr: sideA}, B: cti.Endpoint{Addr: sideB},
-				Charset: unicode.UTF8, // what the simulator speaks; a real gateway has a Windows code page
+				CloseTimeout: stopWithin / 5, // a stalled side does not say good-bye
+				Charset:      unicode.UTF8,   // what the simulator speaks; a real gateway has a Windows code page
 			},
 			Peripherals: []connects.CRMPeripheral{{ID: ctitest.DefaultPeripheralID}},
 		}},
