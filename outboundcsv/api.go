@@ -53,6 +53,7 @@ type APIError struct {
 	Message string // what the server says, shortened
 }
 
+// Error implements error.
 func (e *APIError) Error() string {
 	return fmt.Sprintf("outboundcsv: API answers %d: %s", e.Status, e.Message)
 }

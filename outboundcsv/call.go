@@ -47,6 +47,7 @@ type SyntaxError struct {
 	Msg    string // what is wrong; it quotes no values
 }
 
+// Error implements error.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("outboundcsv: planned call %d, byte %d: %s", e.Row, e.Offset, e.Msg)
 }

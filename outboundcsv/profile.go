@@ -86,6 +86,7 @@ type ProfileError struct {
 	Want string // what is allowed there
 }
 
+// Error implements error.
 func (e *ProfileError) Error() string {
 	return fmt.Sprintf("outboundcsv: %s: profile key %s: want %s", Config, e.Key, e.Want)
 }

@@ -16,6 +16,7 @@ type FormatError struct {
 	Want string // what was expected
 }
 
+// Error implements error.
 func (e *FormatError) Error() string {
 	return fmt.Sprintf("outboundcsv: row %d: want %s", e.Row, e.Want)
 }
