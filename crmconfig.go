@@ -20,6 +20,8 @@ import (
 const (
 	// DefaultCRMListen is where SAP calls (port 8080 is the product's, R133).
 	DefaultCRMListen = ":8080"
+	// DefaultCRMConsole is the product's port for the console (R138).
+	DefaultCRMConsole = "127.0.0.1:42031"
 	// DefaultCRMInstance names a connector that is alone.
 	DefaultCRMInstance = "connects"
 	// DefaultCTIPortA and DefaultCTIPortB are the product's ports of the CTI server
@@ -85,6 +87,10 @@ type CRMConfig struct {
 	// Listen is the TCP address where SAP calls; default DefaultCRMListen. The
 	// same listener answers /health, /live, /ready and /metrics.
 	Listen string
+	// Console is the TCP address of the console for operators, such as
+	// DefaultCRMConsole; empty means none. It takes connections of this machine
+	// only, wherever it listens.
+	Console string
 	// Listener, when not nil, is used instead of Listen, and closed by Stop.
 	Listener net.Listener
 	// TLS secures the listener, see ici.ServerTLS; nil means plain HTTP.
@@ -310,6 +316,11 @@ func (c *CRMConfig) validate() error {
 	}
 	if c.Instances < 0 {
 		bad("Instances", c.Instances, "must not be negative")
+	}
+	if c.Console != "" {
+		if _, _, err := net.SplitHostPort(c.Console); err != nil {
+			bad("Console", c.Console, "must be host:port")
+		}
 	}
 	if c.Listener == nil {
 		if _, _, err := net.SplitHostPort(c.Listen); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/ici"
+	"github.com/connects-go/connects/internal/console"
 	"github.com/connects-go/connects/internal/crm"
 )
 
@@ -149,6 +150,7 @@ type crmComponent struct {
 	metrics http.Handler
 	http    *http.Server
 	figures *crmMetrics
+	console *console.Console // nil: none
 
 	quit     chan struct{}
 	stopOnce sync.Once
@@ -194,6 +196,9 @@ func (c *crmComponent) Start(ctx context.Context) error {
 	}
 	c.host.SetState(StateInactive)
 	c.refresh()
+	if err := c.serveConsole(ctx); err != nil {
+		return errors.Join(err, ln.Close(), c.shutdown(ctx))
+	}
 	if err := c.domain.Start(ctx); err != nil {
 		return errors.Join(err, ln.Close(), c.shutdown(ctx))
 	}
@@ -257,6 +262,9 @@ func (c *crmComponent) shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
+	}
+	if c.console != nil {
+		errs = append(errs, c.console.Close())
 	}
 	c.wg.Wait() // everything it waits for has been ended above
 	if c.ownStore != nil {

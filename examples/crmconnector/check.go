@@ -117,6 +117,7 @@ func checkListener(ctx context.Context, r *report, s *settings) bool {
 	if err == nil {
 		ln.Close()
 		r.ok(what, "address is free")
+		checkConsole(ctx, r, s.crm.Console)
 		return false
 	}
 	if state := runningState(ctx, s); state != "" {
@@ -125,6 +126,19 @@ func checkListener(ctx context.Context, r *report, s *settings) bool {
 	}
 	r.fail(what, "%v", err)
 	return false
+}
+
+func checkConsole(ctx context.Context, r *report, addr string) {
+	if addr == "" {
+		return
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		r.fail("console "+addr, "%v", err)
+		return
+	}
+	ln.Close()
+	r.ok("console "+addr, "address is free")
 }
 
 // runningState asks the health page of a connector at our own address; empty when

@@ -137,6 +137,7 @@ func TestCheckOfAGoodConfiguration(t *testing.T) {
 	code, out := runCheck(t, fmt.Sprintf(`
 [listen]
 address = "127.0.0.1:0"
+console = "off"
 certificate = %q
 [store]
 file = %q
@@ -171,6 +172,7 @@ func TestCheckOfASilentStandby(t *testing.T) {
 	code, out := runCheck(t, fmt.Sprintf(`
 [listen]
 address = "127.0.0.1:0"
+console = "off"
 [[system]]
 event_hosts = ["127.0.0.1"]
 [[link]]
@@ -208,6 +210,7 @@ func TestCheckSaysEverythingThatIsWrong(t *testing.T) {
 instances = 2
 [listen]
 address = %q
+console = "off"
 certificate = %q
 [store]
 file = %q
@@ -255,6 +258,7 @@ func TestCheckOfDataStores(t *testing.T) {
 instances = 2
 [listen]
 address = "127.0.0.1:0"
+console = "off"
 [store]
 side_a = %q
 side_b = %q
@@ -287,6 +291,7 @@ func TestCheckOfAPairThatIsOffline(t *testing.T) {
 	code, out := runCheck(t, fmt.Sprintf(`
 [listen]
 address = "127.0.0.1:0"
+console = "off"
 [[link]]
 name = "pg1"
 side_a = %q

@@ -43,6 +43,7 @@ type logSection struct {
 
 type listenSection struct {
 	Address       string   `toml:"address"`
+	Console       string   `toml:"console"`
 	Certificate   string   `toml:"certificate"`
 	Key           string   `toml:"key"`
 	ClientCA      string   `toml:"client_ca"`
@@ -198,7 +199,7 @@ func newFile() *file {
 	f := &file{Instance: connects.DefaultCRMInstance, Instances: 1}
 	f.Log = logSection{Level: slog.LevelInfo, Format: "text"}
 	f.Listen = listenSection{
-		Address: connects.DefaultCRMListen, InactiveAfter: duration(connects.DefaultInactiveAfter),
+		Address: connects.DefaultCRMListen, Console: connects.DefaultCRMConsole, InactiveAfter: duration(connects.DefaultInactiveAfter),
 		CallTimeout: duration(ici.DefaultHandlerTimeout), MaxCalls: ici.DefaultMaxConcurrent, MaxBody: ici.DefaultBodyLimit,
 	}
 	f.Store.OwnerLease = duration(connects.DefaultOwnerLease)

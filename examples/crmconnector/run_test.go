@@ -53,6 +53,7 @@ func TestRunServesUntilInterrupted(t *testing.T) {
 level = "debug"
 [listen]
 address = %q
+console = "off"
 [store]
 file = %q
 [[link]]

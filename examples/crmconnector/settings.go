@@ -51,7 +51,7 @@ func (f *file) settings() (*settings, error) {
 	}
 	c := &connects.CRMConfig{
 		Instance: f.Instance, Instances: f.Instances, OwnerLease: f.Store.OwnerLease.value(),
-		Listen: f.Listen.Address, InactiveAfter: f.Listen.InactiveAfter.value(),
+		Listen: f.Listen.Address, Console: onOff(f.Listen.Console), InactiveAfter: f.Listen.InactiveAfter.value(),
 		AgentLoginType: f.Agent.LoginType, AgentDefaultPassword: cti.Secret(f.Agent.DefaultPassword),
 		AllowShadowLogin: f.Agent.AllowShadowLogin, NotReadyOffset: f.Agent.NotReadyOffset,
 		DefaultNotReadyReason: f.Agent.DefaultNotReadyReason, LogoutReason: f.Agent.LogoutReason,
@@ -252,3 +252,11 @@ func authorities(name string) (*x509.CertPool, error) {
 
 // expiry says how long a certificate is still good.
 func (c *certificate) expiry(now time.Time) time.Duration { return c.leaf.NotAfter.Sub(now) }
+
+// onOff is the address of a listener that "off" leaves away.
+func onOff(addr string) string {
+	if addr == "off" {
+		return ""
+	}
+	return addr
+}
