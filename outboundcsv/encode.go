@@ -12,16 +12,31 @@ var encodings = []string{"windows-1252", "iso-8859-1", "ascii", "utf-8", "utf-16
 // characters it cannot write.
 type encoder struct {
 	single *charmap.Charmap
+	latin  *[latinEnd]byte // of single, for the characters that nearly all names have; 0 = none
 	utf16  bool
 	ascii  bool
+}
+
+// latinEnd is the first character that can combine with the one before it; a text of
+// smaller ones is always in Unicode NFC.
+const latinEnd = 0x300
+
+func newSingle(c *charmap.Charmap) encoder {
+	t := new([latinEnd]byte)
+	for r := rune(1); r < latinEnd; r++ {
+		if b, ok := c.EncodeRune(r); ok {
+			t[r] = b
+		}
+	}
+	return encoder{single: c, latin: t}
 }
 
 func newEncoder(name string) encoder {
 	switch name {
 	case "windows-1252":
-		return encoder{single: charmap.Windows1252}
+		return newSingle(charmap.Windows1252)
 	case "iso-8859-1":
-		return encoder{single: charmap.ISO8859_1}
+		return newSingle(charmap.ISO8859_1)
 	case "ascii":
 		return encoder{ascii: true}
 	case "utf-16le":
@@ -45,6 +60,8 @@ func (e encoder) can(r rune) bool {
 		return true
 	case e.ascii:
 		return false
+	case e.single != nil && r < latinEnd:
+		return e.latin[r] != 0
 	case e.single != nil:
 		_, ok := e.single.EncodeRune(r)
 		return ok
@@ -63,8 +80,16 @@ func (e encoder) append(dst []byte, s string) []byte {
 			}
 			dst = append(dst, byte(r), byte(r>>8))
 		}
-	case e.single != nil && !isASCII(s):
-		for _, r := range s {
+	case e.single != nil:
+		for i, r := range s {
+			if r < 0x80 {
+				dst = append(dst, s[i])
+				continue
+			}
+			if r > 0 && r < latinEnd {
+				dst = append(dst, e.latin[r])
+				continue
+			}
 			b, _ := e.single.EncodeRune(r)
 			dst = append(dst, b)
 		}

@@ -49,6 +49,11 @@ type exporter struct {
 	zones        *zones
 	wantZone     bool
 	row          []byte // the encoded row under work
+	delimBytes   []byte // encoded
+	delimRune    rune   // 0 in fixed rows
+	numbers      []byte // of the row under work, one after the other
+	phoneValues  [MaxPhones]string
+	extValues    [MaxPhones]string
 }
 
 // column is a profile column with its limit in UTF-16 units. For phones and
@@ -66,6 +71,10 @@ func newExporter(p Profile, year int) *exporter {
 		zones: &zones{year: year, m: make(map[string]zone)}}
 	if p.LineEnd == "lf" {
 		x.eol = "\n"
+	}
+	if x.delim != "" {
+		x.delimBytes = x.enc.append(nil, x.delim)
+		x.delimRune = []rune(x.delim)[0]
 	}
 	fixed := p.Format == Fixed
 	limit := func(all, width int) int {
@@ -113,15 +122,17 @@ func newExporter(p Profile, year int) *exporter {
 // end is in x.row until the next call.
 func (x *exporter) convert(c *PlannedCall) (id string, codes codeSet) {
 	id = account(c.ID, x.delim, x.accountLimit, &codes)
-	numbers, exts := x.phones(c, &codes)
+	x.phones(c, &codes)
 	var bias, dst string
 	if x.wantZone {
 		bias, dst = x.zones.times(c, &codes)
 	}
 	x.row = x.row[:0]
 	units := 0
-	for i, col := range x.columns {
+	for i := range x.columns {
+		col := &x.columns[i]
 		var v string
+		ascii := false
 		switch col.kind {
 		case kindAccount:
 			v = id
@@ -132,23 +143,30 @@ func (x *exporter) convert(c *PlannedCall) (id string, codes codeSet) {
 		case kindCustom:
 			v = x.text(c.Custom[col.name], col.limit, &codes)
 		case kindPhone:
-			v = numbers[col.n]
+			v, ascii = x.phoneValues[col.n], true
 		case kindExt:
-			v = exts[col.n]
+			v, ascii = x.extValues[col.n], true
 		case kindBias:
 			v = bias
 		case kindDST:
 			v = dst
 		}
 		if i > 0 && x.delim != "" {
-			x.row = x.enc.append(x.row, x.delim)
+			x.row = append(x.row, x.delimBytes...)
 			units++
 		}
-		n := utf16Len(v)
+		n := len(v)
+		if !ascii {
+			n = utf16Len(v)
+		}
 		if col.width > 0 && n > col.width && (col.kind == kindBias || col.kind == kindDST) {
 			codes.add(RowTooLong) // a cut number would be another number
 		}
-		x.row = x.enc.append(x.row, v)
+		if ascii && !x.enc.utf16 {
+			x.row = append(x.row, v...)
+		} else {
+			x.row = x.enc.append(x.row, v)
+		}
 		for ; n < col.width; n++ {
 			x.row = x.enc.append(x.row, " ")
 		}
@@ -203,10 +221,13 @@ func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error],
 	}()
 	s := newSpool(f)
 	var res Result
-	for c, err := range calls {
+	var c PlannedCall // outside the loop: their addresses are taken
+	var rec record
+	for call, err := range calls {
 		if err != nil {
 			return res, err
 		}
+		c = call
 		if res.Received++; res.Received%1000 == 0 {
 			if err := ctx.Err(); err != nil {
 				return res, err
@@ -215,7 +236,7 @@ func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error],
 				o.Progress(res.Received, 0)
 			}
 		}
-		rec := record{deleted: c.Action == ActionDelete}
+		rec = record{deleted: c.Action == ActionDelete}
 		if rec.deleted {
 			rec.id = strings.Trim(c.ID, " ")
 		} else {

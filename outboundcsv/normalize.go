@@ -28,25 +28,33 @@ func (x *exporter) text(s string, limit int, codes *codeSet) string {
 		s = x.sanitize(norm.NFC.String(s), codes)
 		s = x.mappable(s, codes)
 	}
-	if utf16Len(s) > limit {
+	if len(s) > limit && utf16Len(s) > limit { // never fewer bytes than units
 		codes.add(Truncated)
 		s = strings.TrimRight(cutUTF16(s, limit), " ")
 	}
 	return s
 }
 
-// clean reports that rules 6 and 7 leave s as it is: the common case.
+// clean reports that rules 6 and 7 leave s as it is: the common case. It looks at
+// what needs no Unicode tables; everything else goes the long way.
 func (x *exporter) clean(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c < 0x20 || c >= 0x7F || c == '"' || x.delim != "" && c == x.delim[0] {
+	blank := true // leading ones are trimmed
+	for _, r := range s {
+		switch {
+		case r == ' ':
+			if blank {
+				return false
+			}
+			blank = true
+			continue
+		case r < 0x20 || r == '"' || r == x.delimRune:
+			return false
+		case r >= 0x7F && (r <= 0x9F || r >= latinEnd || !x.enc.can(r)):
 			return false
 		}
-		if c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {
-			return false
-		}
+		blank = false
 	}
-	return true
+	return !blank || s == ""
 }
 
 func (x *exporter) sanitize(s string, codes *codeSet) string {
@@ -101,6 +109,67 @@ func blank(r rune) bool {
 	return r == ' ' || r == '\t' || r == 0xA0 || r == 0x2007 || r == 0x202F || r == 0x3000
 }
 
+// Classes of the bytes of a number.
+const (
+	digit = 1 + iota // stays
+	gap              // goes
+)
+
+// classes tells the characters of usual numbers; others need the long way.
+var classes = func() (t [256]byte) {
+	for _, c := range []byte("0123456789*#") {
+		t[c] = digit
+	}
+	for _, c := range []byte(" \t()./-") {
+		t[c] = gap
+	}
+	return t
+}()
+
+// usual applies rules 4a to 4f to a number of the usual characters and appends it
+// to dst. false: the number needs the long way; dst is as it was.
+func (x *exporter) usual(dst []byte, s string) ([]byte, bool) {
+	start, i, r := len(dst), 0, &x.p.Phone
+	dst = append(dst, r.DialPrefix...)
+	for i < len(s) && (s[i] == ' ' || s[i] == '\t') {
+		i++
+	}
+	if i < len(s) && s[i] == '+' {
+		if i++; strings.Contains(s, "(0)") || r.InternationalPrefix == "" || r.CountryCode != "" && (len(s)-i < len(r.CountryCode) || !plain(s[i:i+len(r.CountryCode)])) {
+			return dst[:start], false
+		}
+		if r.CountryCode != "" && s[i:i+len(r.CountryCode)] == r.CountryCode {
+			dst, i = append(dst, r.TrunkPrefix...), i+len(r.CountryCode)
+		} else {
+			dst = append(dst, r.InternationalPrefix...)
+		}
+	}
+	from := len(dst)
+	for ; i < len(s); i++ {
+		switch classes[s[i]] {
+		case digit:
+			dst = append(dst, s[i])
+		case gap:
+		default:
+			return dst[:start], false
+		}
+	}
+	if len(dst) == from || len(dst)-start > x.phoneLimit {
+		return dst[:start], false // nothing, or too long: with the codes of the long way
+	}
+	return dst, true
+}
+
+// plain reports that nothing is written between the digits.
+func plain(s string) bool {
+	for i := range len(s) {
+		if classes[s[i]] != digit {
+			return false
+		}
+	}
+	return true
+}
+
 // number applies rules 4a to 4f to one number. It returns "" for one that is
 // skipped or dropped.
 func (x *exporter) number(s string, codes *codeSet) string {
@@ -147,38 +216,52 @@ func (x *exporter) number(s string, codes *codeSet) string {
 	return s
 }
 
-// phones applies rules 4 and 5: the valid numbers in order, with their extensions.
-func (x *exporter) phones(c *PlannedCall, codes *codeSet) (numbers, exts [MaxPhones]string) {
+// phones applies rules 4 and 5: the valid numbers in order, with their extensions,
+// are in phoneValues and extValues until the next row.
+func (x *exporter) phones(c *PlannedCall, codes *codeSet) {
+	clear(x.phoneValues[:x.phoneColumns])
+	clear(x.extValues[:x.phoneColumns])
 	n := 0
-	for _, ph := range c.Phones {
-		s := x.number(ph.Number, codes)
-		if s == "" {
+	buf := x.numbers[:0]
+	var ends [MaxPhones + 1]int
+next:
+	for i := range c.Phones {
+		ph := &c.Phones[i]
+		start := ends[n]
+		var ok bool
+		if buf, ok = x.usual(buf[:start], ph.Number); !ok {
+			buf = append(buf[:start], x.number(ph.Number, codes)...)
+		}
+		if len(buf) == start {
 			continue
 		}
-		dup := false
-		for _, o := range numbers[:n] {
-			dup = dup || o == s
+		for k := range n {
+			if string(buf[ends[k]:ends[k+1]]) == string(buf[start:]) {
+				codes.add(PhoneDuplicate)
+				continue next
+			}
 		}
-		switch {
-		case dup:
-			codes.add(PhoneDuplicate)
-			continue
-		case n == x.phoneColumns:
+		if n == x.phoneColumns {
 			codes.add(PhonesDropped)
 			continue
 		}
-		numbers[n] = s
 		if ph.Ext != "" {
 			if x.extColumns[n] && len(ph.Ext) <= x.extLimit[n] && !strings.ContainsFunc(ph.Ext, func(r rune) bool { return r > 0x7F || !unicode.IsDigit(r) }) {
-				exts[n] = ph.Ext
+				x.extValues[n] = ph.Ext
 			} else {
 				codes.add(ExtIgnored)
 			}
 		}
 		n++
+		ends[n] = len(buf)
 	}
+	x.numbers = buf
 	if n == 0 {
 		codes.add(NoPhone)
+		return
 	}
-	return numbers, exts
+	all := string(buf[:ends[n]]) // one allocation for the row
+	for k := range n {
+		x.phoneValues[k] = all[ends[k]:ends[k+1]]
+	}
 }

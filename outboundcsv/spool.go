@@ -78,6 +78,12 @@ func (s *spool) each(ctx context.Context, yield func(*record) error) error {
 	}
 	var rec record
 	return s.scan(ctx, func(_ int64, b []byte) error {
+		if repeats == nil && b[0] == 0 && b[1] == 0 { // nobody asks for its id
+			rec.codes, rec.deleted, rec.id = rec.codes[:0], false, ""
+			l, w := binary.Uvarint(b[2:])
+			rec.row = b[2+w+int(l):]
+			return yield(&rec)
+		}
 		parse(b, &rec)
 		r := repeats[rec.id]
 		if rec.id == "" {
@@ -106,14 +112,7 @@ func (s *spool) each(ctx context.Context, yield func(*record) error) error {
 // repeats finds the ids that came more than once. A hash that occurs twice is a
 // candidate; the ids themselves decide.
 func (s *spool) repeats(ctx context.Context) (map[string]*repeat, error) {
-	sorted := slices.Clone(s.hashes)
-	slices.Sort(sorted)
-	twice := map[uint64]bool{}
-	for i := 1; i < len(sorted); i++ {
-		if sorted[i] == sorted[i-1] {
-			twice[sorted[i]] = true
-		}
-	}
+	twice := twice(s.hashes)
 	if len(twice) == 0 {
 		return nil, nil
 	}
@@ -134,6 +133,32 @@ func (s *spool) repeats(ctx context.Context) (map[string]*repeat, error) {
 		return nil
 	})
 	return m, err
+}
+
+// twice finds the hashes that occur more than once, in a table that is at most half
+// full: it takes 16 to 32 bytes for each row, for a moment.
+func twice(hashes []uint64) map[uint64]bool {
+	out := map[uint64]bool{}
+	size := 2
+	for size < 2*len(hashes) {
+		size *= 2
+	}
+	table, mask := make([]uint64, size), uint64(size-1)
+	for _, h := range hashes {
+		if h == 0 { // is what free places have
+			out[0] = true
+			continue
+		}
+		i := h & mask
+		for table[i] != 0 && table[i] != h {
+			i = (i + 1) & mask
+		}
+		if table[i] == h {
+			out[h] = true
+		}
+		table[i] = h
+	}
+	return out
 }
 
 // scan reads the records in order. b is valid until the next.
