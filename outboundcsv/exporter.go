@@ -50,6 +50,7 @@ type exporter struct {
 	wantZone     bool
 	row          []byte // the encoded row under work
 	delimBytes   []byte // encoded
+	eolBytes     []byte
 	delimRune    rune   // 0 in fixed rows
 	numbers      []byte // of the row under work, one after the other
 	phoneValues  [MaxPhones]string
@@ -72,6 +73,7 @@ func newExporter(p Profile, year int) *exporter {
 	if p.LineEnd == "lf" {
 		x.eol = "\n"
 	}
+	x.eolBytes = x.enc.append(nil, x.eol)
 	if x.delim != "" {
 		x.delimBytes = x.enc.append(nil, x.delim)
 		x.delimRune = []rune(x.delim)[0]
@@ -309,7 +311,7 @@ func (r *rowWriter) write(row []byte) error {
 	return errors.Wrap(err, "outboundcsv: write")
 }
 
-func (r *rowWriter) end() { r.w.Write(r.x.enc.append(nil, r.x.eol)) }
+func (r *rowWriter) end() { r.w.Write(r.x.eolBytes) }
 
 func (r *rowWriter) close() error {
 	if r.x.p.FinalLineEnd {

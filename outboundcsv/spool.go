@@ -167,27 +167,40 @@ func (s *spool) scan(ctx context.Context, f func(off int64, b []byte) error) err
 		return errors.Wrap(err, "outboundcsv: spool")
 	}
 	r := bufio.NewReaderSize(s.f, 256<<10)
-	var buf []byte
+	var long []byte
 	var off int64
 	for i := 0; ; i++ {
 		if i%1000 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var head [4]byte
-		if _, err := io.ReadFull(r, head[:]); err == io.EOF {
+		head, err := r.Peek(4)
+		if err == io.EOF && len(head) == 0 {
 			return nil
 		} else if err != nil {
 			return errors.Wrap(err, "outboundcsv: spool")
 		}
-		n := int(binary.BigEndian.Uint32(head[:]))
-		buf = slices.Grow(buf[:0], n)[:n]
-		if _, err := io.ReadFull(r, buf); err != nil {
-			return errors.Wrap(err, "outboundcsv: spool")
+		n := 4 + int(binary.BigEndian.Uint32(head))
+		if n <= r.Size() { // without copying it
+			b, err := r.Peek(n)
+			if err != nil {
+				return errors.Wrap(err, "outboundcsv: spool")
+			}
+			if err := f(off, b[4:]); err != nil {
+				return err
+			}
+			if _, err := r.Discard(n); err != nil {
+				return errors.Wrap(err, "outboundcsv: spool")
+			}
+		} else {
+			long = slices.Grow(long[:0], n)[:n]
+			if _, err := io.ReadFull(r, long); err != nil {
+				return errors.Wrap(err, "outboundcsv: spool")
+			}
+			if err := f(off, long[4:]); err != nil {
+				return err
+			}
 		}
-		if err := f(off, buf); err != nil {
-			return err
-		}
-		off += int64(4 + n)
+		off += int64(n)
 	}
 }
 
