@@ -150,17 +150,14 @@ func BenchmarkProcess(b *testing.B) {
 		b.Fatal(err)
 	}
 	run := func(b *testing.B, name string, args ...string) {
-		var usage float64
 		for b.Loop() {
 			cmd := exec.CommandContext(b.Context(), name, args...)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				b.Fatalf("%v: %s", err, out)
 			}
-			usage = max(usage, maxRSS(cmd.ProcessState))
 			os.Remove(filepath.Join(imports, "contacts.csv"))
 		}
 		b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-		b.ReportMetric(usage, "MB-rss")
 	}
 	b.Run("outbound-export", func(b *testing.B) {
 		run(b, bin, "export", "-profile", profile, "-in", in, "-dir", imports, "-report", filepath.Join(dir, "report.json"))
