@@ -2,7 +2,6 @@ package cti
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -111,7 +110,8 @@ func (c *Client) configure(ctx context.Context, r Message, w *configWait) (confi
 		case a := <-w.answer:
 			if a.err != nil {
 				c.count.requestErrors.Add(1)
-				if se := (*StatusError)(nil); errors.As(a.err, &se) {
+				// Only the answer itself: the reason of a lost session belongs to all.
+				if se, ok := a.err.(*StatusError); ok {
 					se.Request = r.Type()
 				}
 			}
