@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 func start(t *testing.T, cfg labConfig) *lab {
 	t.Helper()
 	cfg.Host, cfg.SideA, cfg.SideB, cfg.ICI, cfg.Desk = "127.0.0.1", "0", "0", "0", "0"
+	cfg.StoreA, cfg.StoreB = "0", "0"
 	if cfg.Agents == 0 {
 		cfg.Agents = 6
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/cti/ctitest"
+	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/examples/allinone/desk"
 	"github.com/connects-go/connects/ici/icitest"
 	"github.com/connects-go/connects/languages"
@@ -26,20 +27,24 @@ type labConfig struct {
 	Agents       int
 	NoSAP, NoPG  bool
 	SideA, SideB string
-	ICI, Desk    string
-	Logger       *slog.Logger
+	// StoreA and StoreB are the ports of the data store pair.
+	StoreA, StoreB string
+	ICI, Desk      string
+	Logger         *slog.Logger
 }
 
 // lab is everything that runs.
 type lab struct {
-	cfg   labConfig
-	pg    *ctitest.PG  // nil: somebody else's
-	sap   *icitest.SAP // nil: somebody else's
-	node  *connects.Node
-	addrs map[string]string
-	desk  *desk.Desk
-	page  *http.Server
-	ended chan error // from the node and the page
+	cfg    labConfig
+	pg     *ctitest.PG  // nil: somebody else's
+	sap    *icitest.SAP // nil: somebody else's
+	stores [2]*storeSide
+	pair   *ds104.Pair // the connector's way to both
+	node   *connects.Node
+	addrs  map[string]string
+	desk   *desk.Desk
+	page   *http.Server
+	ended  chan error // from the node and the page
 }
 
 // startLab starts the parts in the order in which they need each other and
@@ -73,6 +78,10 @@ func startLab(ctx context.Context, cfg labConfig) (_ *lab, err error) {
 	}
 	l.addrs["CTI A"], l.addrs["CTI B"] = sideA, sideB
 
+	if err := l.startStores(ctx); err != nil {
+		return nil, err
+	}
+
 	ln, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, cfg.ICI))
 	if err != nil {
 		return nil, fmt.Errorf("ICI service: %w", err)
@@ -104,7 +113,8 @@ func startLab(ctx context.Context, cfg labConfig) (_ *lab, err error) {
 		return nil, fmt.Errorf("desk: %w", err)
 	}
 	l.addrs["desk"] = page.Addr().String()
-	d.Attach(desk.Parts{PG: l.pg, SAP: l.sap, Node: l.node})
+	d.Attach(desk.Parts{PG: l.pg, SAP: l.sap, Node: l.node,
+		Stores: &desk.Stores{Sides: [2]desk.StoreSide{l.stores[0], l.stores[1]}, Pair: l.pair}})
 	l.page = &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
 	go func() {
 		if err := l.page.Serve(page); !errors.Is(err, http.ErrServerClosed) {
@@ -139,6 +149,7 @@ func (l *lab) awaitLink(ctx context.Context) {
 func (l *lab) connector(ln net.Listener, sideA, sideB string) *connects.CRMConfig {
 	return &connects.CRMConfig{
 		Listener: ln,
+		Store:    l.pair,
 		Links: []connects.CRMLink{{
 			Name: "pg1",
 			Session: cti.SessionOptions{
@@ -177,6 +188,7 @@ func (l *lab) ready() string {
 	if l.cfg.NoPG {
 		b.WriteString(" (yours)")
 	}
+	fmt.Fprintf(&b, "  store A %s  store B %s", l.addrs["store A"], l.addrs["store B"])
 	if l.sap != nil {
 		fmt.Fprintf(&b, "  SAP events %s", l.sap.EventURL())
 	}
@@ -203,6 +215,7 @@ func (l *lab) stop(ctx context.Context) error {
 	if l.node != nil {
 		errs = append(errs, l.node.Stop(ctx))
 	}
+	errs = append(errs, l.stopStores())
 	if l.sap != nil {
 		errs = append(errs, l.sap.Close())
 	}

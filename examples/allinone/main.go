@@ -1,7 +1,7 @@
 // Command allinone shows the whole product on one machine, without
 // configuration: a simulated Cisco peripheral gateway with its CTI server sides
-// A and B, the connector, a simulated SAP Interaction Center, and a page where a
-// person plays with all of it.
+// A and B, the connector with a data store pair, a simulated SAP Interaction
+// Center, and a page where a person plays with all of it.
 //
 //	go run ./examples/allinone
 //
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	l, err := startLab(ctx, labConfig{
 		Host: *host, Agents: *agents, NoSAP: *noSAP, NoPG: *noPG, Logger: log,
-		SideA: "42027", SideB: "43027", ICI: "8080", Desk: "8090",
+		SideA: "42027", SideB: "43027", StoreA: "42029", StoreB: "42129", ICI: "8080", Desk: "8090",
 	})
 	if err != nil {
 		fmt.Fprintln(stderr, "allinone:", err)

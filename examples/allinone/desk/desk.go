@@ -30,9 +30,10 @@ type Options struct {
 
 // Parts are what the desk shows. PG or SAP is nil when somebody else plays it.
 type Parts struct {
-	PG   *ctitest.PG
-	SAP  *icitest.SAP
-	Node *connects.Node
+	PG     *ctitest.PG
+	SAP    *icitest.SAP
+	Node   *connects.Node
+	Stores *Stores // nil: none
 }
 
 // Desk is an http.Handler.
@@ -81,6 +82,9 @@ func (d *Desk) Attach(p Parts) {
 	mux.HandleFunc("GET /desk/state", func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, d.snapshot()) })
 	if p.PG != nil {
 		d.simRoutes(mux)
+	}
+	if p.Stores != nil {
+		d.storeRoutes(mux)
 	}
 	if p.SAP != nil {
 		d.agentRoutes(mux)

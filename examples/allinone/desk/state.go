@@ -12,12 +12,13 @@ import (
 // The types below are the state as the page gets it.
 type (
 	view struct {
-		CTI       ctiView    `json:"cti"`
-		Connector nodeView   `json:"connector"`
-		Agents    []agentRow `json:"agents"`
-		Calls     []callRow  `json:"calls"`
-		NoSAP     bool       `json:"noSAP"`
-		NoPG      bool       `json:"noPG"`
+		CTI       ctiView     `json:"cti"`
+		Stores    []storeView `json:"stores"`
+		Connector nodeView    `json:"connector"`
+		Agents    []agentRow  `json:"agents"`
+		Calls     []callRow   `json:"calls"`
+		NoSAP     bool        `json:"noSAP"`
+		NoPG      bool        `json:"noPG"`
 	}
 	ctiView struct {
 		Sides []sideView `json:"sides"`
@@ -88,6 +89,7 @@ type (
 func (d *Desk) snapshot() any {
 	v := view{NoSAP: d.parts.SAP == nil, NoPG: d.parts.PG == nil, Agents: []agentRow{}, Calls: []callRow{}}
 	v.CTI.Sides = []sideView{}
+	v.Stores = d.parts.Stores.view()
 	if d.parts.Node != nil {
 		h := d.parts.Node.Health()
 		v.Connector = nodeView{State: h.State.String(), Condition: h.Condition.String()}

@@ -101,6 +101,13 @@ try {
     await button(page.locator('.link', { hasText: 'CTI A' }), 'Start').click();
   });
   await shot('wide-failover');
+  await step('side A of the data store stops and the call goes on', async () => {
+    await button(page.locator('.link', { hasText: 'Store A' }), 'Stop').click();
+    await page.locator('.link', { hasText: 'Store B' }).locator('.dot.ok').waitFor();
+    await status(a, 6).waitFor();
+    await button(page.locator('.link', { hasText: 'Store A' }), 'Start').click();
+    await page.locator('.link', { hasText: 'Store A' }).locator('small', { hasText: 'standing by' }).waitFor();
+  });
   await step('the customer hangs up', async () => {
     await page.locator('#calls button').first().click();
     await a.locator('.call.s6').waitFor({ state: 'detached' });

@@ -3,7 +3,7 @@
 // Text from outside is only ever set as textContent.
 
 const $ = (s, r = document) => r.querySelector(s);
-const state = { agents: [], calls: [], cti: { sides: [] } };
+const state = { agents: [], calls: [], cti: { sides: [] }, stores: [] };
 let chosen = null;            // agent id of the chosen desk
 const desks = new Map();      // agent id -> desk element
 const presence = new Map();   // agent id -> rows of the last search
@@ -58,7 +58,7 @@ function changed(node, value) {
 
 // ---- header ----
 function drawLinks() {
-  if (!changed($('#links'), state.cti)) return;
+  if (!changed($('#links'), [state.cti, state.stores])) return;
   redraw($('#links'), state.cti.sides.map(s => {
     const used = state.cti.link && state.cti.link.up && state.cti.link.side === s.name;
     const cls = !s.running ? 'bad' : s.stalled ? 'warn' : used ? 'ok' : '';
@@ -69,7 +69,14 @@ function drawLinks() {
         : el('button', { 'data-key': 'start' + s.name, onclick: () => send('POST', `/sim/cti/${s.name}/start`) }, 'Start'),
       s.running && !s.stalled ? el('button', { 'data-key': 'stall' + s.name, title: 'keeps the connection but says nothing', onclick: () => send('POST', `/sim/cti/${s.name}/stall`) }, 'Stall')
         : s.stalled ? el('button', { 'data-key': 'wake' + s.name, onclick: () => send('POST', `/sim/cti/${s.name}/start`) }, 'Wake') : '');
-  }));
+  }).concat(state.stores.map(s => {
+    const cls = !s.running ? 'bad' : s.state === 'deciding' ? 'ok' : s.state === 'level' ? '' : 'warn';
+    const what = !s.running ? 'stopped' : s.state === 'deciding' ? 'in use' : s.state === 'level' ? 'standing by' : s.state;
+    const act = s.running ? 'stop' : 'start';
+    return el('div', { class: 'link', title: s.addr },
+      el('span', { class: 'dot ' + cls }), el('b', {}, 'Store ' + s.name), el('small', {}, what),
+      el('button', { 'data-key': act + 'store' + s.name, onclick: () => send('POST', `/sim/store/${s.name}/${act}`) }, s.running ? 'Stop' : 'Start'));
+  })));
 }
 function drawHealth() {
   const c = state.connector || {};
