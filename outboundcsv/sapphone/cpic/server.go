@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/connects-go/connects/internal/backoff"
@@ -158,6 +159,8 @@ type session struct {
 	conv    [8]byte
 	big     bool
 	calling bool
+
+	registered atomic.Bool // read when the server is stopped
 }
 
 // session registers and serves; it returns how many calls were answered.
@@ -172,14 +175,17 @@ func (s *Server) session(ctx context.Context, h sapphone.Handler) (calls int, er
 	x := &session{s: s, conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() {
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = conn.Write(appendFrame(nil, control(fnUnregTP, x.conv))) // best effort: SMGW forgets us sooner
+		if x.registered.Load() { // best effort: SMGW forgets us sooner
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+			_, _ = conn.Write(appendFrame(nil, control(fnUnregTP, [8]byte{})))
+		}
 		_ = conn.Close()
 	})
 	defer stop()
 	if err := x.register(); err != nil {
 		return 0, err
 	}
+	x.registered.Store(true)
 	s.set(sapphone.Registered, nil)
 	s.o.Logger.Info("registered at the gateway", slog.String("gateway", s.o.Gateway), slog.String("program", s.o.Program))
 	for {

@@ -218,6 +218,9 @@ func (g *Gateway) serve(c net.Conn) {
 			if err != nil {
 				return
 			}
+			if len(b) == 80 && b[1] == 0xD0 {
+				return // it unregisters
+			}
 			if len(b) != 80 || b[1] != 0xD1 || b[39] != 1 {
 				g.problem("want SAP_ACCPTP, have %d bytes of function %02X", len(b), b[1])
 				return
@@ -379,6 +382,9 @@ func (g *Gateway) call(c net.Conn, call *Call) (a *Answer, more bool, err error)
 	b, err := read(c)
 	if err != nil {
 		return a, false, nil
+	}
+	if b[1] == 0xD0 {
+		return a, false, nil // it unregisters
 	}
 	if b[1] != 0xD2 {
 		g.problem("function %02X, want UNACCPTP", b[1])
