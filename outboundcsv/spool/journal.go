@@ -9,6 +9,7 @@ import (
 
 	"github.com/pkg/errors"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // journalVersion is that of the file format.
@@ -27,7 +28,7 @@ type journal struct{ db *bolt.DB }
 
 func openJournal(dir string, wait time.Duration) (*journal, error) {
 	db, err := bolt.Open(filepath.Join(dir, "journal.db"), 0o600, &bolt.Options{Timeout: wait})
-	if stderrors.Is(err, bolt.ErrTimeout) {
+	if stderrors.Is(err, bolterrors.ErrTimeout) {
 		return nil, ErrLocked
 	}
 	if err != nil {

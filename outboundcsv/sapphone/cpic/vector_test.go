@@ -98,10 +98,10 @@ func TestCallVector(t *testing.T) {
 		t.Fatalf("the vector has %d bytes", len(stream))
 	}
 	r, err := cpic.ReadCall(bytes.NewReader(stream), false, t.TempDir(), 1<<20)
-	defer r.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer r.Close()
 	c := r.Call()
 	if c.Func != "Z_PING" || string(c.In["TEXT"].Raw) != "A\x00B\x00C\x00D\x00" || !cmp.Equal(c.Wanted, []string{"ECHO"}) || c.Tables["ROWS"].Width != 12 {
 		t.Errorf("%+v", c)
@@ -240,10 +240,10 @@ func FuzzReadCall(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := cpic.ReadCall(bytes.NewReader(b), len(b)%2 == 0, dir, 1<<20)
-		defer r.Close()
 		if err != nil {
 			return
 		}
+		defer r.Close()
 		for _, tab := range r.Call().Tables {
 			n := 0
 			for _, err := range tab.Rows {
