@@ -118,11 +118,14 @@ function drawAgents() {
 }
 const logOn = id => send('POST', agentURL(id, 'login'), {}).then(r => { if (r) choose(id); return r; });
 const logOff = id => send('POST', agentURL(id, 'logout'));
+const loggingOn = new Set();  // asked for, not yet in a state that the server pushed
 async function logOnNext(ready) {
-  const a = state.agents.find(a => !a.sap);
+  for (const a of state.agents) if (a.sap) loggingOn.delete(a.id);
+  const a = state.agents.find(a => !a.sap && !loggingOn.has(a.id));
   if (!a) return toast('Every agent is logged on.');
-  const r = await logOn(a.id);
-  if (r) { a.sap = a.sap || {}; if (ready) await send('POST', agentURL(a.id, 'workmode'), { workmode: '2' }); }
+  loggingOn.add(a.id);
+  if (!await logOn(a.id)) loggingOn.delete(a.id);
+  else if (ready) await send('POST', agentURL(a.id, 'workmode'), { workmode: '2' });
 }
 
 // ---- desks ----
