@@ -146,7 +146,9 @@ func (l *link) read(fr *wire.FrameReader) error {
 		}
 		switch m := m.(type) {
 		case proto.Confirm:
-			if f, ok := m.(*proto.FailureConf); ok && f.Term > 0 {
+			// Every failure tells the term; only this one says that the side does
+			// not decide in it.
+			if f, ok := m.(*proto.FailureConf); ok && f.Status == proto.StatusUndecided && f.Term > 0 {
 				l.c.heard(f.Term, false)
 			}
 			l.mu.Lock()

@@ -258,11 +258,12 @@ func TestSplitHasOneDecidingSide(t *testing.T) {
 	for _, tc := range []struct {
 		name        string
 		onA, onB    []string
+		decides     ds104.Side
 		loses, wins string
 	}{
-		{"two against one for B", []string{"c1"}, []string{"c2", "c3"}, "c1", "c2"},
-		{"two against one for A", []string{"c1", "c3"}, []string{"c2"}, "c2", "c1"},
-		{"equal parts stay with A", []string{"c1"}, []string{"c2"}, "c2", "c1"},
+		{"two against one for B", []string{"c1"}, []string{"c2", "c3"}, ds104.SideB, "c1", "c2"},
+		{"two against one for A", []string{"c1", "c3"}, []string{"c2"}, ds104.SideA, "c2", "c1"},
+		{"equal parts stay with A", []string{"c1"}, []string{"c2"}, ds104.SideA, "c2", "c1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -292,8 +293,9 @@ func TestSplitHasOneDecidingSide(t *testing.T) {
 				if _, err := winner.Put(t.Context(), "owner", []byte("late"), ds104.PutOptions{IfRevision: rev}); !errors.Is(err, ds104.ErrRevision) {
 					t.Errorf("twice: %v", err)
 				}
-				// What Stats says of the deciding side is not compared: under the race
-				// detector the winner has been seen to show none until the split heals.
+				if lead := winner.Stats().Lead; lead != tc.decides {
+					t.Errorf("%v decides, want %v", lead, tc.decides)
+				}
 				mustPut(t, loser, "call of the loser", "data") // calls keep their data
 				mustGet(t, loser, "call of the loser", "data")
 				mustPut(t, winner, "call of the winner", "data")

@@ -17,7 +17,7 @@ func status(code cti.StatusCode) *refusal { return &refusal{status: code} }
 
 func cfail(code cti.ControlFailureCode) *refusal { return &refusal{control: code, isCF: true} }
 
-// acceptable returns why a decoded message is not for this session at all.
+// acceptable returns why a decoded message may not come in an open session.
 func (m *model) acceptable(s *session, t cti.MessageType, msg cti.Message) cti.StatusCode {
 	info, known := t.Info()
 	switch {

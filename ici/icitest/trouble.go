@@ -88,7 +88,7 @@ func (s *SAP) SetTrouble(list ...Trouble) { s.trouble.add(list) }
 // ClearTrouble ends all faults that SetTrouble of the SAP added.
 func (s *SAP) ClearTrouble() { s.trouble.clear() }
 
-// SetTrouble adds faults of the event end point for this session; they happen in the order given.
+// SetTrouble adds faults of the event end point for the session; they happen in the order given.
 func (x *Session) SetTrouble(list ...Trouble) { x.trouble.add(list) }
 
 // ClearTrouble ends all faults that SetTrouble of the session added.

@@ -17,5 +17,5 @@
 // Program ID and this host (line "P TP=connects.OB1 HOST=...").
 //
 // The protocol neither encrypts nor authenticates the gateway. Run it inside the
-// server network, or through a tunnel; SNC is not implemented.
+// server network, or through a tunnel; SNC is left out.
 package cpic
