@@ -3,6 +3,7 @@ package ds104
 import (
 	"context"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ type outbox struct {
 	notify func(error)   // called once when writing fails
 }
 
+// sendSize is how much is worth a system call of its own: messages that are held
+// leave when so much has come together.
+const sendSize = 128 << 10
+
 // keepBuffer is the largest buffer that an idle connection keeps.
 const keepBuffer = 256 << 10
 
@@ -32,8 +37,18 @@ func newOutbox(conn net.Conn, timeout time.Duration, notify func(error)) *outbox
 	return &outbox{conn: conn, timeout: timeout, notify: notify, kick: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// add appends a message. It never blocks; see waitRoom.
+// add appends a message and has it sent. It never blocks; see waitRoom.
 func (o *outbox) add(m proto.Message) error {
+	err := o.hold(m)
+	if err == nil {
+		o.flush()
+	}
+	return err
+}
+
+// hold appends a message that may wait for the next one; the caller calls flush when
+// none follows.
+func (o *outbox) hold(m proto.Message) error {
 	o.mu.Lock()
 	if o.err != nil {
 		o.mu.Unlock()
@@ -41,14 +56,20 @@ func (o *outbox) add(m proto.Message) error {
 	}
 	buf, err := proto.AppendMessage(o.buf, m)
 	o.buf = buf
+	enough := len(buf) >= sendSize
 	o.mu.Unlock()
-	if err == nil {
-		select {
-		case o.kick <- struct{}{}:
-		default:
-		}
+	if enough {
+		o.flush()
 	}
 	return err
+}
+
+// flush has the writer send what is there.
+func (o *outbox) flush() {
+	select {
+	case o.kick <- struct{}{}:
+	default:
+	}
 }
 
 // waitRoom waits until fewer than limit bytes are to be sent.
@@ -99,6 +120,8 @@ func (o *outbox) run() {
 			closing = true
 		}
 		for {
+			// Callers that can run now have something to add: one system call for all.
+			runtime.Gosched()
 			o.mu.Lock()
 			out := o.buf
 			o.buf, o.spare = o.spare[:0], nil

@@ -140,6 +140,9 @@ func (c *serverConn) read() error {
 		if err := c.frame(proto.MessageType(typ), body); err != nil {
 			return err
 		}
+		if !fr.Ready() { // answers to requests that came together leave together
+			c.out.flush()
+		}
 		if err := c.out.waitRoom(opts.MaxClientBytes); err != nil {
 			return err
 		}
@@ -260,7 +263,7 @@ func (c *serverConn) putMemory(mem *Memory) error {
 		return nil
 	}
 	c.ack.InvokeID, c.ack.Revision = m.InvokeID, uint64(rev)
-	return c.out.add(&c.ack)
+	return c.out.hold(&c.ack)
 }
 
 func (c *serverConn) getMemory(mem *Memory) error {
@@ -270,7 +273,7 @@ func (c *serverConn) getMemory(mem *Memory) error {
 		return nil
 	}
 	c.got.InvokeID, c.got.Revision, c.got.TTL, c.got.Value = c.get.InvokeID, uint64(it.Revision), uint64(until(it.Expires)), it.Value
-	return c.out.add(&c.got)
+	return c.out.hold(&c.got)
 }
 
 // checkWrite reports whether this side may do a write.

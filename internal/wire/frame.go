@@ -60,6 +60,13 @@ func (f *FrameReader) SetReadAhead(n int) { f.ahead = n }
 // Buffered returns the number of bytes that were read and not yet returned.
 func (f *FrameReader) Buffered() int { return f.end - f.beg }
 
+// Ready reports whether Next returns without reading: a whole frame stands in the
+// buffer.
+func (f *FrameReader) Ready() bool {
+	n := f.end - f.beg
+	return n >= HeaderSize && uint64(n-HeaderSize) >= uint64(binary.BigEndian.Uint32(f.buf[f.beg:]))
+}
+
 // Next returns the next frame. The body is valid until the next call.
 //
 // At the end of the stream between two frames the error is io.EOF. Every other

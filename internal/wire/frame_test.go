@@ -62,3 +62,20 @@ func TestFrameErrors(t *testing.T) {
 		})
 	}
 }
+
+func TestFrameReady(t *testing.T) {
+	t.Parallel()
+	two := []byte{0, 0, 0, 1, 0, 0, 0, 9, 'a', 0, 0, 0, 2, 0, 0, 0, 9, 'b', 'c'}
+	for cut, want := range map[int]bool{9: false, 16: false, 17: false, 18: false, 19: true} {
+		fr := wire.NewFrameReader(bytes.NewReader(two[:cut]), 100)
+		if fr.Ready() {
+			t.Error("ready before anything was read")
+		}
+		if _, _, err := fr.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if got := fr.Ready(); got != want {
+			t.Errorf("%d bytes: ready %v after the first frame, want %v", cut, got, want)
+		}
+	}
+}
