@@ -96,7 +96,9 @@ var (
 	bucketTombOrder = []byte("tombOrder")
 )
 
-const boltVersion = 1
+// boltVersion is the format of the file. In version 1 entries had no time of writing;
+// those that are still in a file of version 2 are read as they are.
+const boltVersion = 2
 
 // maxBatch bounds how many operations share one commit, maxBatchBytes how much
 // they write; an operation alone may be larger.
@@ -181,6 +183,10 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 		}
 	} else if len(v) != 1 || v[0] > boltVersion {
 		return ErrVersion
+	} else if v[0] < boltVersion {
+		if err := meta.Put(keyVersion, []byte{boltVersion}); err != nil {
+			return errors.Wrap(err, "upgrade")
+		}
 	}
 	if err := b.checkKey(meta); err != nil {
 		return err

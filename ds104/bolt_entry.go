@@ -52,21 +52,39 @@ type boltEntry struct {
 	rev     Revision
 	expires int64 // nanoseconds since 1970, 0 = never
 	origin  string
+	written int64  // nanoseconds since 1970, 0 = not known
 	value   []byte // sealed when the file is
 }
 
-// boltHead is revision, expiry and the length of the origin.
-const boltHead = 8 + 8 + 1
+// boltHead is revision, expiry, boltWritten, time of writing and the length of the
+// origin; boltHead1 is revision, expiry and the length of the origin, at most
+// MaxOrigin.
+const (
+	boltHead1   = 8 + 8 + 1
+	boltHead    = 8 + 8 + 1 + 8 + 1
+	boltWritten = 0xFF
+)
+
+var errDamaged = stderrors.New("ds104: damaged entry")
 
 func unpack(v []byte) (boltEntry, error) {
-	if len(v) < boltHead || len(v) < boltHead+int(v[16]) {
-		return boltEntry{}, stderrors.New("ds104: damaged entry")
+	if len(v) < boltHead1 {
+		return boltEntry{}, errDamaged
 	}
-	end := boltHead + int(v[16])
-	return boltEntry{
-		rev: Revision(binary.BigEndian.Uint64(v)), expires: int64(binary.BigEndian.Uint64(v[8:])),
-		origin: string(v[boltHead:end]), value: v[end:],
-	}, nil
+	e := boltEntry{rev: Revision(binary.BigEndian.Uint64(v)), expires: int64(binary.BigEndian.Uint64(v[8:]))}
+	begin := boltHead1
+	if v[16] == boltWritten {
+		if begin = boltHead; len(v) < begin {
+			return boltEntry{}, errDamaged
+		}
+		e.written = int64(binary.BigEndian.Uint64(v[17:]))
+	}
+	end := begin + int(v[begin-1])
+	if len(v) < end {
+		return boltEntry{}, errDamaged
+	}
+	e.origin, e.value = string(v[begin:end]), v[end:]
+	return e, nil
 }
 
 // pack returns the bytes for the file; the value of e is plain.
@@ -74,6 +92,8 @@ func (b *Bolt) pack(key []byte, e boltEntry) []byte {
 	v := make([]byte, 0, boltHead+len(e.origin)+len(e.value)+sealSize)
 	v = binary.BigEndian.AppendUint64(v, uint64(e.rev))
 	v = binary.BigEndian.AppendUint64(v, uint64(e.expires))
+	v = append(v, boltWritten)
+	v = binary.BigEndian.AppendUint64(v, uint64(e.written))
 	v = append(v, byte(len(e.origin)))
 	v = append(v, e.origin...)
 	if b.seal == nil {
@@ -93,7 +113,7 @@ func (b *Bolt) sealTo(dst, key, plain []byte) []byte {
 
 func (b *Bolt) open(key, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealSize {
-		return nil, stderrors.New("ds104: damaged entry")
+		return nil, errDamaged
 	}
 	plain, err := b.seal.Open(nil, sealed[:12], sealed[12:], key)
 	return plain, errors.Wrap(err, "ds104: damaged entry")
@@ -113,7 +133,7 @@ func (b *Bolt) entry(key, v []byte) (Entry, int64, error) {
 	if err != nil {
 		return Entry{}, 0, err
 	}
-	e := Entry{Key: string(key), Revision: h.rev, Expires: expiryOf(h.expires), Origin: h.origin}
+	e := Entry{Key: string(key), Revision: h.rev, Expires: expiryOf(h.expires), Origin: h.origin, Written: writtenOf(h.written)}
 	if b.seal == nil {
 		e.Value = bytes.Clone(h.value)
 	} else if e.Value, err = b.open(key, h.value); err != nil {

@@ -123,7 +123,7 @@ func (t *batchTx) replica(in *Item) (bool, error) {
 		return false, nil
 	}
 	if !in.Deleted {
-		full, err := t.set(key, in.Value, old, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin})
+		full, err := t.set(key, in.Value, old, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written)})
 		if full {
 			err = ErrFull
 		}

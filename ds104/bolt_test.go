@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/connects-go/connects/ds104"
@@ -99,7 +100,7 @@ func TestBoltFilesThatCannotBeUsed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return m.Put([]byte("version"), []byte{2})
+		return m.Put([]byte("version"), []byte{3})
 	})
 	if err != nil || db.Close() != nil {
 		t.Fatal(err)
@@ -122,6 +123,70 @@ func TestBoltFilesThatCannotBeUsed(t *testing.T) {
 	if _, err := ds104.OpenBolt(filepath.Join(dir, "no", "such", "dir"), nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
 	}
+}
+
+// TestBoltReadsVersion1 opens a file whose entries have no time of writing.
+func TestBoltReadsVersion1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const counts = "\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x06" // revision, entries, bytes
+	err = db.Update(func(tx *bolt.Tx) error {
+		for bucket, pairs := range map[string][][2]string{
+			"meta": {{"version", "\x01"}, {"counts", counts}},
+			"data": {
+				{"a", "\x00\x00\x00\x00\x00\x00\x00\x05" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x02c1" + "val"}, // revision, expiry, origin, value
+				{"b", "\x00\x00\x00\x00\x00\x00\x00\x06" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00" + "v"},
+			},
+		} {
+			b, err := tx.CreateBucket([]byte(bucket))
+			if err != nil {
+				return err
+			}
+			for _, kv := range pairs {
+				if err := b.Put([]byte(kv[0]), []byte(kv[1])); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || db.Close() != nil {
+		t.Fatal(err)
+	}
+	b := openBolt(t, path, nil)
+	got, err := b.Get(t.Context(), "a")
+	if d := cmp.Diff(ds104.Entry{Key: "a", Value: []byte("val"), Revision: 5, Origin: "c1"}, got); err != nil || d != "" {
+		t.Errorf("%v (-want +got):\n%s", err, d)
+	}
+	if _, err := b.Put(t.Context(), "b", []byte("new"), ds104.PutOptions{IfRevision: 6, Origin: strings.Repeat("o", ds104.MaxOrigin)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = openBolt(t, path, nil)
+	if e := mustGet(t, b, "b", "new"); e.Revision != 8 || e.Written.IsZero() || len(e.Origin) != ds104.MaxOrigin {
+		t.Errorf("%+v", e)
+	}
+	if s := b.Stats(); s.Entries != 2 || s.Bytes != 8 {
+		t.Errorf("%+v", s)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = bolt.Open(path, 0o600, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_ = db.View(func(tx *bolt.Tx) error {
+		if v := tx.Bucket([]byte("meta")).Get([]byte("version")); !bytes.Equal(v, []byte{2}) { // what cannot read the new entries refuses the file
+			t.Errorf("version %v, want 2", v)
+		}
+		return nil
+	})
 }
 
 func TestBoltWritersShareFlushes(t *testing.T) {

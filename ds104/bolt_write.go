@@ -208,6 +208,9 @@ func (t *batchTx) apply(op *boltOp) error {
 		}
 		return t.addTomb(op.key, op.rev)
 	}
+	if op.o.written == 0 {
+		op.o.written = t.now.UnixNano()
+	}
 	next := t.b.opts.Side.next(t.stats.Revision)
 	full, err := t.set(op.key, op.value, old, next, op.o)
 	if err != nil {
@@ -254,9 +257,9 @@ func (t *batchTx) set(key, value, old []byte, rev Revision, o PutOptions) (full 
 	if old == nil {
 		t.stats.Entries++
 	}
-	h := boltEntry{rev: rev, expires: expires, origin: cut(o.Origin, MaxOrigin), value: value}
+	h := boltEntry{rev: rev, expires: expires, origin: cut(o.Origin, MaxOrigin), written: o.written, value: value}
 	t.toggle(key, rev, false)
-	t.change(change{kind: EventPut, key: string(key), value: value, rev: rev, expires: expiryOf(expires), origin: h.origin})
+	t.change(change{kind: EventPut, key: string(key), value: value, rev: rev, expires: expiryOf(expires), origin: h.origin, written: h.written})
 	return false, t.data.Put(key, t.b.pack(key, h))
 }
 

@@ -445,7 +445,7 @@ func (c *Client) Get(ctx context.Context, key string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Key: key, Value: a.Value, Revision: Revision(a.Revision)}
+	e := Entry{Key: key, Value: a.Value, Revision: Revision(a.Revision), Origin: a.Origin, Written: writtenOf(int64(a.Written))}
 	if a.TTL > 0 {
 		e.Expires = time.Now().Add(time.Duration(a.TTL)).Round(0)
 	}
@@ -454,12 +454,19 @@ func (c *Client) Get(ctx context.Context, key string) (Entry, error) {
 
 // Put implements [Store]. See Client for ErrInterrupted.
 func (c *Client) Put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error) {
-	return c.put(ctx, key, value, o, 0, 0)
+	a, err := c.put(ctx, key, value, o, 0, 0)
+	return a.rev, err
 }
 
-func (c *Client) put(ctx context.Context, key string, value []byte, o PutOptions, f proto.PutFlags, term uint64) (Revision, error) {
+// stamp is what the server gives to a write.
+type stamp struct {
+	rev     Revision
+	written int64 // of a Put of a Pair; see Entry.Written
+}
+
+func (c *Client) put(ctx context.Context, key string, value []byte, o PutOptions, f proto.PutFlags, term uint64) (stamp, error) {
 	if err := checkPut(len(key), len(value), MaxMaxValue, &o); err != nil {
-		return 0, err
+		return stamp{}, err
 	}
 	if o.IfAbsent {
 		f |= proto.PutFlagsIfAbsent
@@ -467,16 +474,16 @@ func (c *Client) put(ctx context.Context, key string, value []byte, o PutOptions
 	m := &proto.PutReq{Key: []byte(key), Value: value, Flags: f, Term: term, IfRevision: uint64(o.IfRevision), TTL: uint64(o.TTL)}
 	l, err := c.link(ctx)
 	if err != nil {
-		return 0, err
+		return stamp{}, err
 	}
 	if len(value) > l.max { // the server would end the connection over a giant frame
-		return 0, ErrTooLarge
+		return stamp{}, ErrTooLarge
 	}
 	a, err := ask[*proto.PutConf](ctx, c, m, false)
 	if err != nil {
-		return 0, err
+		return stamp{}, err
 	}
-	return Revision(a.Revision), nil
+	return stamp{Revision(a.Revision), int64(a.Written)}, nil
 }
 
 // Delete implements [Store]. See Client for ErrInterrupted.

@@ -331,6 +331,8 @@ func TestSnapshots(t *testing.T) {
 		}
 		if e, err := other.Get(t.Context(), "long"); err != nil || time.Until(e.Expires) != 58*time.Minute {
 			t.Errorf("%v, %v", time.Until(e.Expires), err)
+		} else if age := time.Since(e.Written); age != 2*time.Minute {
+			t.Errorf("written %v ago, want 2m", age)
 		}
 		whole, err := os.ReadFile(path)
 		if err != nil {

@@ -121,11 +121,12 @@ type item struct {
 	rev     Revision
 	expires time.Time // zero: never
 	origin  string
-	heap    int // index in due, -1: not in it
+	written int64 // nanoseconds since 1970, 0: not known
+	heap    int   // index in due, -1: not in it
 }
 
 func (it *item) entry() Entry {
-	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0), Origin: it.origin}
+	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0), Origin: it.origin, Written: writtenOf(it.written)}
 }
 
 func (it *item) size() int64 { return int64(len(it.key) + len(it.value)) }
@@ -207,7 +208,7 @@ func (m *Memory) peek(ctx context.Context, key []byte) (Entry, error) {
 	if it == nil {
 		return Entry{}, ErrNotFound
 	}
-	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin}, nil
+	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin, Written: writtenOf(it.written)}, nil
 }
 
 // put is Put of valid arguments that keeps value.
@@ -222,6 +223,9 @@ func (m *Memory) put(ctx context.Context, key string, value []byte, o PutOptions
 		m.stats.Refused++
 		return 0, ErrRevision
 	}
+	if o.written == 0 {
+		o.written = time.Now().UnixNano()
+	}
 	rev := m.opts.Side.next(m.rev)
 	if err := m.set(old, key, value, rev, o); err != nil {
 		return 0, err
@@ -232,7 +236,7 @@ func (m *Memory) put(ctx context.Context, key string, value []byte, o PutOptions
 }
 
 // set writes an entry at a revision and publishes that; old is what the key has, or
-// nil. Caller holds mu.
+// nil. A zero o.written is kept as not known. Caller holds mu.
 func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOptions) error {
 	grows := int64(len(key) + len(value))
 	if old != nil {
@@ -254,13 +258,13 @@ func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOpt
 	}
 	m.sums.toggle(key, rev, false)
 	m.bytes += grows
-	it.value, it.rev, it.expires, it.origin = value, rev, time.Time{}, cut(o.Origin, MaxOrigin)
+	it.value, it.rev, it.expires, it.origin, it.written = value, rev, time.Time{}, cut(o.Origin, MaxOrigin), o.written
 	if o.TTL > 0 {
 		it.expires = time.Now().Add(o.TTL)
 	}
 	m.due.set(it)
 	m.setAlarm()
-	m.publish(change{kind: EventPut, key: it.key, value: value, rev: rev, expires: it.expires, origin: it.origin})
+	m.publish(change{kind: EventPut, key: it.key, value: value, rev: rev, expires: it.expires, origin: it.origin, written: it.written})
 	return nil
 }
 

@@ -58,7 +58,7 @@ func TestClientConforms(t *testing.T) {
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store {
 		n := testnet.New()
 		serve(t, n, "store:42029", ds104.NewMemory(&ds104.MemoryOptions{MaxEntries: 2000, History: 100}), nil)
-		return client(t, n, "store:42029", &ds104.ClientOptions{HeartbeatInterval: time.Minute})
+		return client(t, n, "store:42029", &ds104.ClientOptions{Name: "c1", HeartbeatInterval: time.Minute})
 	}, ds104test.Features{MaxEntries: 2000, History: 100})
 }
 

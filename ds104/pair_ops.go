@@ -164,11 +164,11 @@ func (p *Pair) Put(ctx context.Context, key string, value []byte, o PutOptions) 
 	}
 	return p.write(ctx, &pairWrite{
 		key: key, conditional: o.IfAbsent || o.IfRevision != 0,
-		do: func(c *Client, f proto.PutFlags, term uint64) (Revision, error) {
+		do: func(c *Client, f proto.PutFlags, term uint64) (stamp, error) {
 			return c.put(ctx, key, value, o, f, term)
 		},
-		item: func(rev Revision) Item {
-			return Item{Entry: Entry{Key: key, Value: value, Revision: rev, Origin: p.opts.Client.Name}, TTL: o.TTL}
+		item: func(s stamp) Item {
+			return Item{Entry: Entry{Key: key, Value: value, Revision: s.rev, Origin: p.opts.Client.Name, Written: writtenOf(s.written)}, TTL: o.TTL}
 		},
 		ours: func(e Entry, err error) bool { return err == nil && bytes.Equal(e.Value, value) },
 	})
@@ -181,10 +181,11 @@ func (p *Pair) Delete(ctx context.Context, key string, at Revision) error {
 	}
 	_, err := p.write(ctx, &pairWrite{
 		key: key, conditional: at != 0,
-		do: func(c *Client, f proto.PutFlags, term uint64) (Revision, error) {
-			return c.remove(ctx, key, at, f, term)
+		do: func(c *Client, f proto.PutFlags, term uint64) (stamp, error) {
+			rev, err := c.remove(ctx, key, at, f, term)
+			return stamp{rev: rev}, err
 		},
-		item: func(rev Revision) Item { return Item{Entry: Entry{Key: key, Revision: rev}, Deleted: true} },
+		item: func(s stamp) Item { return Item{Entry: Entry{Key: key, Revision: s.rev}, Deleted: true} },
 		ours: func(_ Entry, err error) bool { return errors.Is(err, ErrNotFound) },
 	})
 	return err
@@ -194,8 +195,8 @@ func (p *Pair) Delete(ctx context.Context, key string, at Revision) error {
 type pairWrite struct {
 	key         string
 	conditional bool
-	do          func(c *Client, f proto.PutFlags, term uint64) (Revision, error)
-	item        func(Revision) Item
+	do          func(c *Client, f proto.PutFlags, term uint64) (stamp, error)
+	item        func(stamp) Item
 	ours        func(Entry, error) bool // whether what is there is what was written
 }
 
@@ -222,11 +223,11 @@ func (p *Pair) write(ctx context.Context, w *pairWrite) (Revision, error) {
 			}
 			return p.alone(ctx, w)
 		}
-		rev, err := w.do(lead.c, proto.PutFlagsLead, term)
+		done, err := w.do(lead.c, proto.PutFlagsLead, term)
 		switch {
 		case err == nil:
-			p.replicate(ctx, lead, w, rev)
-			return rev, nil
+			p.replicate(ctx, lead, w, done)
+			return done.rev, nil
 		case errors.Is(err, ErrRevision) && interrupted:
 			// The write may be our own, from before the interruption.
 			e, err := p.Get(ctx, w.key)
@@ -251,7 +252,7 @@ func (p *Pair) write(ctx context.Context, w *pairWrite) (Revision, error) {
 
 // replicate brings a write to the other side, if that can be reached. When it fails
 // there, the side has to be brought level again.
-func (p *Pair) replicate(ctx context.Context, lead *side, w *pairWrite, rev Revision) {
+func (p *Pair) replicate(ctx context.Context, lead *side, w *pairWrite, done stamp) {
 	other := p.sides[0]
 	if lead == other {
 		other = p.sides[1]
@@ -259,10 +260,10 @@ func (p *Pair) replicate(ctx context.Context, lead *side, w *pairWrite, rev Revi
 	p.mu.Lock()
 	up := other.up
 	p.mu.Unlock()
-	if rev == 0 || !up {
+	if done.rev == 0 || !up {
 		return
 	}
-	if _, err := other.c.Apply(ctx, []Item{w.item(rev)}); err != nil {
+	if _, err := other.c.Apply(ctx, []Item{w.item(done)}); err != nil {
 		p.mu.Lock()
 		if other.level {
 			other.level, other.since = false, time.Now()
@@ -283,15 +284,15 @@ func (p *Pair) alone(ctx context.Context, w *pairWrite) (Revision, error) {
 	case w.conditional:
 		return 0, ErrUndecided
 	}
-	rev, err := w.do(s.c, proto.PutFlagsAlone, 0)
+	done, err := w.do(s.c, proto.PutFlagsAlone, 0)
 	if err != nil {
 		return 0, err
 	}
 	p.mu.Lock()
 	p.stats.Alone++
 	p.mu.Unlock()
-	p.replicate(ctx, s, w, rev)
-	return rev, nil
+	p.replicate(ctx, s, w, done)
+	return done.rev, nil
 }
 
 // Watch implements [Store]. It goes on at the other side when its own fails, with a gap.

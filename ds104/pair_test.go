@@ -98,6 +98,31 @@ func TestPairWritesToBothSides(t *testing.T) {
 	})
 }
 
+func TestPairTellsWhoWroteAndWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := startPair(t, nil)
+		c := p.connect(t, "c1", nil)
+		ready(t, c)
+		mustPut(t, c, "k", "v")
+		began := time.Now().UTC().Round(0)
+		<-time.After(time.Hour)
+		if err := p.srv[1].Close(); err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, c, "while B was away", "v")
+		<-time.After(time.Hour)
+		serve(t, p.n, addrB, p.stores[1], &ds104.ServerOptions{Side: ds104.SideB})
+		ready(t, c)
+		for key, want := range map[string]time.Time{"k": began, "while B was away": began.Add(time.Hour)} {
+			for i, st := range []ds104.Store{p.stores[0], p.stores[1], c} {
+				if e := mustGet(t, st, key, "v"); !e.Written.Equal(want) || e.Origin != "c1" {
+					t.Errorf("%q on store %d: written %v by %q, want %v by c1", key, i, e.Written, e.Origin, want)
+				}
+			}
+		}
+	})
+}
+
 // takeover runs callers while f takes a side away, and returns the longest call.
 func takeover(t *testing.T, c *ds104.Pair, f func()) time.Duration {
 	t.Helper()

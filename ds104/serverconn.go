@@ -252,8 +252,8 @@ func (c *serverConn) frame(t proto.MessageType, body []byte) error {
 func (c *serverConn) putMemory(mem *Memory) error {
 	m := &c.put
 	rev, err := Revision(0), c.checkWrite(m.Flags, m.Term)
+	o := c.putOptions(m)
 	if err == nil {
-		o := PutOptions{TTL: time.Duration(m.TTL), IfRevision: Revision(m.IfRevision), IfAbsent: m.Flags&proto.PutFlagsIfAbsent != 0, Origin: c.name}
 		if err = checkPut(len(m.Key), len(m.Value), c.maxVal, &o); err == nil {
 			rev, err = mem.put(c.ctx, string(m.Key), m.Value, o) // the decoded value is ours
 		}
@@ -262,7 +262,7 @@ func (c *serverConn) putMemory(mem *Memory) error {
 		c.fail(m.InvokeID, err)
 		return nil
 	}
-	c.ack.InvokeID, c.ack.Revision = m.InvokeID, uint64(rev)
+	c.ack.InvokeID, c.ack.Revision, c.ack.Written = m.InvokeID, uint64(rev), uint64(o.written)
 	return c.out.hold(&c.ack)
 }
 
@@ -273,6 +273,7 @@ func (c *serverConn) getMemory(mem *Memory) error {
 		return nil
 	}
 	c.got.InvokeID, c.got.Revision, c.got.TTL, c.got.Value = c.get.InvokeID, uint64(it.Revision), uint64(until(it.Expires)), it.Value
+	c.got.Origin, c.got.Written = it.Origin, uint64(nanosOf(it.Written))
 	return c.out.hold(&c.got)
 }
 

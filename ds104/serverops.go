@@ -19,15 +19,16 @@ func (c *serverConn) serve(m proto.Request) (proto.Confirm, error) {
 	switch m := m.(type) {
 	case *proto.GetReq:
 		e, err := c.s.store.Get(c.ctx, string(m.Key))
-		return &proto.GetConf{Revision: uint64(e.Revision), TTL: uint64(until(e.Expires)), Value: e.Value}, err
+		return &proto.GetConf{
+			Revision: uint64(e.Revision), TTL: uint64(until(e.Expires)), Value: e.Value, Origin: e.Origin, Written: uint64(nanosOf(e.Written)),
+		}, err
 	case *proto.PutReq:
 		if err := c.checkWrite(m.Flags, m.Term); err != nil {
 			return nil, err
 		}
-		rev, err := c.s.store.Put(c.ctx, string(m.Key), m.Value, PutOptions{
-			TTL: time.Duration(m.TTL), IfRevision: Revision(m.IfRevision), IfAbsent: m.Flags&proto.PutFlagsIfAbsent != 0, Origin: c.name,
-		})
-		return &proto.PutConf{Revision: uint64(rev)}, err
+		o := c.putOptions(m)
+		rev, err := c.s.store.Put(c.ctx, string(m.Key), m.Value, o)
+		return &proto.PutConf{Revision: uint64(rev), Written: uint64(o.written)}, err
 	case *proto.DeleteReq:
 		if err := c.checkWrite(m.Flags, m.Term); err != nil {
 			return nil, err
@@ -84,12 +85,22 @@ func (c *serverConn) replicate(r Replica, m proto.Request) (proto.Confirm, error
 	return nil, ErrUnsupported
 }
 
+// putOptions returns the options of a write. One of a pair is stamped here, because the
+// other side is to have the same time.
+func (c *serverConn) putOptions(m *proto.PutReq) PutOptions {
+	o := PutOptions{TTL: time.Duration(m.TTL), IfRevision: Revision(m.IfRevision), IfAbsent: m.Flags&proto.PutFlagsIfAbsent != 0, Origin: c.name}
+	if m.Flags&(proto.PutFlagsLead|proto.PutFlagsAlone) != 0 {
+		o.written = time.Now().UnixNano()
+	}
+	return o
+}
+
 func fromWire(in []proto.Item) []Item {
 	out := make([]Item, len(in))
 	for i := range in {
 		x := &in[i]
 		out[i] = Item{
-			Entry:   Entry{Key: string(x.Key), Value: x.Value, Revision: Revision(x.Revision), Origin: x.Origin},
+			Entry:   Entry{Key: string(x.Key), Value: x.Value, Revision: Revision(x.Revision), Origin: x.Origin, Written: writtenOf(int64(x.Written))},
 			TTL:     time.Duration(x.TTL),
 			Deleted: x.Flags&proto.ItemFlagsDeleted != 0,
 		}
@@ -101,7 +112,9 @@ func toWire(in []Item) []proto.Item {
 	out := make([]proto.Item, len(in))
 	for i := range in {
 		x := &in[i]
-		out[i] = proto.Item{Key: []byte(x.Key), Value: x.Value, Revision: uint64(x.Revision), TTL: uint64(x.TTL), Origin: x.Origin}
+		out[i] = proto.Item{
+			Key: []byte(x.Key), Value: x.Value, Revision: uint64(x.Revision), TTL: uint64(x.TTL), Origin: x.Origin, Written: uint64(nanosOf(x.Written)),
+		}
 		if x.Deleted {
 			out[i].Flags = proto.ItemFlagsDeleted
 		}
@@ -127,6 +140,7 @@ func (c *serverConn) list(m *proto.ListReq) (proto.Confirm, error) {
 		}
 		conf.Items = append(conf.Items, proto.Item{
 			Key: []byte(e.Key), Value: e.Value, Revision: uint64(e.Revision), TTL: uint64(until(e.Expires)), Origin: e.Origin,
+			Written: uint64(nanosOf(e.Written)),
 		})
 	}
 	return conf, nil
@@ -193,7 +207,7 @@ func (c *serverConn) push(ctx context.Context, m *proto.WatchReq) error {
 			return err
 		}
 		ev.Change, ev.Revision, ev.TTL = proto.Change(e.Kind), uint64(e.Entry.Revision), uint64(until(e.Entry.Expires))
-		ev.Key, ev.Value = []byte(e.Entry.Key), e.Entry.Value
+		ev.Key, ev.Value, ev.Origin, ev.Written = []byte(e.Entry.Key), e.Entry.Value, e.Entry.Origin, uint64(nanosOf(e.Entry.Written))
 		if err := c.out.add(ev); err != nil {
 			return context.Canceled
 		}

@@ -50,6 +50,11 @@ type Entry struct {
 	Expires time.Time
 	// Origin is who wrote the entry; see PutOptions.
 	Origin string
+	// Written is when the entry was last written, in UTC by the clock of the store that
+	// took the write: of a pair the side that decided. It is for people and never
+	// compared; zero when it is not known, as of entries of an older version, and of
+	// deletions.
+	Written time.Time
 }
 
 // PutOptions qualify [Store.Put]. The zero value writes unconditionally and for ever.
@@ -63,6 +68,24 @@ type PutOptions struct {
 	// Origin says who writes, for people who look at the entry: at most MaxOrigin
 	// bytes, cut off. A Server puts the name of its client here.
 	Origin string
+
+	written int64 // Entry.Written in nanoseconds since 1970; 0 = now
+}
+
+// writtenOf returns an Entry.Written from nanoseconds since 1970, 0 = not known.
+func writtenOf(nanos int64) time.Time {
+	if nanos <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
+}
+
+// nanosOf is the reverse of writtenOf. A moment that does not fit is not known.
+func nanosOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(t.UnixNano(), 0)
 }
 
 // EventKind says what a watched change is.

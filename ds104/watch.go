@@ -18,6 +18,7 @@ type change struct {
 	rev     Revision
 	expires time.Time
 	origin  string
+	written int64 // nanoseconds since 1970, 0: not known
 }
 
 func (c *change) size() int64 { return int64(len(c.key) + len(c.value)) }
@@ -178,7 +179,7 @@ func (f *feed) next(ctx context.Context, prefix string, at Revision) (Event, Rev
 		at = c.rev
 		if strings.HasPrefix(c.key, prefix) {
 			return Event{Kind: c.kind, Entry: Entry{
-				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires.Round(0), Origin: c.origin,
+				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires.Round(0), Origin: c.origin, Written: writtenOf(c.written),
 			}}, at, nil, nil
 		}
 	}

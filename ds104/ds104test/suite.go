@@ -49,6 +49,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) ds104.Store, f Features
 	s.run(t, "a new store is empty", s.empty)
 	s.run(t, "what was put comes back", s.roundTrip)
 	s.run(t, "values belong to the caller", s.copies)
+	s.run(t, "an entry tells when and by whom it was written", s.written)
 	s.run(t, "puts bound to a revision", s.conditionalPut)
 	s.run(t, "deletes bound to a revision", s.conditionalDelete)
 	s.run(t, "of many who create one wins", s.createRace)
@@ -168,6 +169,32 @@ func (s *suite) roundTrip(t *testing.T, st ds104.Store) {
 	}
 	_, err := st.Get(t.Context(), "plain")
 	wantErr(t, "Get after Delete", err, ds104.ErrNotFound)
+}
+
+func (s *suite) written(t *testing.T, st ds104.Store) {
+	for round := range 2 {
+		if !s.features.RealTime {
+			time.Sleep(time.Second) // the clock of a bubble stands otherwise
+		}
+		before := time.Now().UTC().Round(0)
+		rev := put(t, st, "k", fmt.Sprint(round), ds104.PutOptions{Origin: "who"})
+		after := time.Now().UTC().Round(0)
+		e := wantValue(t, st, "k", fmt.Sprint(round))
+		if e.Written.Before(before) || e.Written.After(after) || e.Written.Location() != time.UTC {
+			t.Errorf("written %v, want between %v and %v", e.Written, before, after)
+		}
+		for x, err := range st.List(t.Context(), "k") {
+			if err != nil || !x.Written.Equal(e.Written) || x.Origin != e.Origin {
+				t.Errorf("List yields %v by %q, %v; Get %v by %q", x.Written, x.Origin, err, e.Written, e.Origin)
+			}
+		}
+		for ev, err := range st.Watch(t.Context(), "k", rev-1) {
+			if err != nil || ev.Kind != ds104.EventPut || !ev.Entry.Written.Equal(e.Written) || ev.Entry.Origin != e.Origin {
+				t.Errorf("Watch yields %v %v by %q, %v; Get %v by %q", ev.Kind, ev.Entry.Written, ev.Entry.Origin, err, e.Written, e.Origin)
+			}
+			break
+		}
+	}
 }
 
 func (s *suite) copies(t *testing.T, st ds104.Store) {

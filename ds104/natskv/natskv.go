@@ -11,8 +11,8 @@
 // gets a gap.
 //
 // Keys become subjects: '/' becomes '.', and bytes other than letters, digits, '-' and
-// '_' are written =XX. A value is preceded by its expiry and its origin. Entries end by a
-// deletion that any open Store does in time; each of them follows the changes of the whole
+// '_' are written =XX. A value is preceded by its expiry and its origin; Entry.Written is
+// when the NATS server took the message. Entries end by a deletion that any open Store does in time; each of them follows the changes of the whole
 // bucket for this. Before, an entry whose time has passed is not shown either; for this
 // the clocks of the machines should agree.
 //
@@ -211,7 +211,7 @@ func pack(value []byte, ttl time.Duration, origin string) []byte {
 
 // entry returns what a message says; dead when the time of the entry has passed.
 func entry(key string, e jetstream.KeyValueEntry) (out ds104.Entry, dead bool) {
-	out = ds104.Entry{Key: key, Revision: ds104.Revision(e.Revision())}
+	out = ds104.Entry{Key: key, Revision: ds104.Revision(e.Revision()), Written: e.Created().UTC().Round(0)}
 	b := e.Value()
 	if len(b) < headSize || b[0] != 1 || len(b) < headSize+int(b[9]) {
 		out.Value = b // somebody else's

@@ -59,8 +59,10 @@
 //
 // # Times
 //
-// No moment is ever sent, because clocks differ: TTL is how many nanoseconds an entry
-// lives from the moment of sending, 0 = for ever.
+// Nothing is decided by a moment that was sent, because clocks differ: TTL is how many
+// nanoseconds an entry lives from the moment of sending, 0 = for ever. WRITTEN_TAG alone
+// is a moment, of the clock of the store that took the write, for people; a store that
+// does not know it leaves it out.
 //
 // # Watches
 //

@@ -99,6 +99,10 @@ type GetConf struct {
 	TTL uint64
 	// Value: UNSPEC, tag 6, at most 67108864 bytes.
 	Value []byte
+	// Origin: STRING, tag 14, at most 129 bytes with its NUL.
+	Origin string
+	// Written: ULONG, tag 16.
+	Written uint64
 
 	Floating
 }
@@ -122,6 +126,8 @@ func (m *GetConf) confirm() {}
 
 var floatsGetConf = []floating{
 	{tag: 6, name: "Value", member: false},
+	{tag: 14, name: "Origin", member: false},
+	{tag: 16, name: "Written", member: false},
 }
 
 // Mark has the fields with these tags written even when they are empty or
@@ -137,6 +143,12 @@ func (m *GetConf) AppendTo(dst []byte, v Version) ([]byte, error) {
 	e.floats()
 	if len(m.Value) > 0 || m.Present&(1<<0) != 0 {
 		e.bytes(6, "Value", 67108864, m.Value)
+	}
+	if m.Origin != "" || m.Present&(1<<1) != 0 {
+		e.text(14, "Origin", 129, m.Origin)
+	}
+	if m.Written != 0 || m.Present&(1<<2) != 0 {
+		e.f64(16, "Written", m.Written)
 	}
 	return e.end(TypeGetConf, &m.Floating)
 }
@@ -157,6 +169,20 @@ func (m *GetConf) DecodeFrom(body []byte, v Version) error {
 					m.Present |= 1 << 0
 				}
 			}
+		case 14: // Origin
+			if d.once(&m.Floating, 1) {
+				m.Origin = d.Text()
+				if m.Origin == "" {
+					m.Present |= 1 << 1
+				}
+			}
+		case 16: // Written
+			if d.once(&m.Floating, 2) {
+				m.Written = d.Value64()
+				if m.Written == 0 {
+					m.Present |= 1 << 2
+				}
+			}
 		default:
 			d.extra(&m.Floating)
 		}
@@ -173,10 +199,17 @@ func (m *GetConf) VisitFields(v Version, f func(FieldValue) bool) {
 	if len(m.Value) > 0 || m.Present&(1<<0) != 0 {
 		w.secretBytes("Value", m.Value)
 	}
+	if m.Origin != "" || m.Present&(1<<1) != 0 {
+		w.text("Origin", m.Origin)
+	}
+	if m.Written != 0 || m.Present&(1<<2) != 0 {
+		w.number("Written", "", int64(m.Written))
+	}
 }
 
 // MapText replaces every text. See Message.
-func (m *GetConf) MapText(_ func(string) string) {
+func (m *GetConf) MapText(f func(string) string) {
+	mapText(&m.Origin, f)
 }
 
 // PutReq is PUT_REQ, message 22, client to server: writes a value.
@@ -302,6 +335,8 @@ type PutConf struct {
 	InvokeID uint32
 	// Revision: ULONG.
 	Revision uint64
+	// Written: ULONG, tag 16.
+	Written uint64
 
 	Floating
 }
@@ -323,12 +358,23 @@ func (m *PutConf) SetInvoke(id uint32) { m.InvokeID = id }
 
 func (m *PutConf) confirm() {}
 
+var floatsPutConf = []floating{
+	{tag: 16, name: "Written", member: false},
+}
+
+// Mark has the fields with these tags written even when they are empty or
+// zero, and reports whether the message has all of them.
+func (m *PutConf) Mark(tags ...Tag) bool { return m.mark(floatsPutConf, tags) }
+
 // AppendTo appends the body in the layout of a version. See Message.
 func (m *PutConf) AppendTo(dst []byte, v Version) ([]byte, error) {
 	e := newEncoder(dst, v)
 	e.u32(m.InvokeID)
 	e.u64(m.Revision)
 	e.floats()
+	if m.Written != 0 || m.Present&(1<<0) != 0 {
+		e.f64(16, "Written", m.Written)
+	}
 	return e.end(TypePutConf, &m.Floating)
 }
 
@@ -339,9 +385,19 @@ func (m *PutConf) DecodeFrom(body []byte, v Version) error {
 	m.InvokeID = d.Uint32("InvokeID")
 	m.Revision = d.Uint64("Revision")
 	for d.next() {
-		d.extra(&m.Floating)
+		switch d.Tag() {
+		case 16: // Written
+			if d.once(&m.Floating, 0) {
+				m.Written = d.Value64()
+				if m.Written == 0 {
+					m.Present |= 1 << 0
+				}
+			}
+		default:
+			d.extra(&m.Floating)
+		}
 	}
-	return d.end(TypePutConf, &m.Floating, nil)
+	return d.end(TypePutConf, &m.Floating, floatsPutConf)
 }
 
 // VisitFields calls f for every field. See Message.
@@ -349,6 +405,9 @@ func (m *PutConf) VisitFields(v Version, f func(FieldValue) bool) {
 	w := visitor{f: f}
 	w.number("InvokeID", "", int64(m.InvokeID))
 	w.number("Revision", "", int64(m.Revision))
+	if m.Written != 0 || m.Present&(1<<0) != 0 {
+		w.number("Written", "", int64(m.Written))
+	}
 }
 
 // MapText replaces every text. See Message.
@@ -644,6 +703,8 @@ type Item struct {
 	Flags ItemFlags
 	// Origin: STRING, tag 14, at most 129 bytes with its NUL.
 	Origin string
+	// Written: ULONG, tag 16.
+	Written uint64
 
 	Presence
 }
@@ -655,6 +716,7 @@ var floatsItem = []floating{
 	{tag: 8, name: "TTL"},
 	{tag: 9, name: "Flags"},
 	{tag: 14, name: "Origin"},
+	{tag: 16, name: "Written"},
 }
 
 // Mark has the members with these tags written even when they are empty or
@@ -685,6 +747,7 @@ var floatsListConf = []floating{
 	{tag: 8, name: "TTL", member: true},
 	{tag: 9, name: "Flags", member: true},
 	{tag: 14, name: "Origin", member: true},
+	{tag: 16, name: "Written", member: true},
 }
 
 // Mark has the fields with these tags written even when they are empty or
@@ -718,6 +781,9 @@ func (m *ListConf) AppendTo(dst []byte, v Version) ([]byte, error) {
 		if x.Origin != "" || x.Present&(1<<5) != 0 {
 			e.text(14, "Origin", 129, x.Origin)
 		}
+		if x.Written != 0 || x.Present&(1<<6) != 0 {
+			e.f64(16, "Written", x.Written)
+		}
 	}
 	return e.end(TypeListConf, &m.Floating)
 }
@@ -734,7 +800,7 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 	for d.next() {
 		switch d.Tag() {
 		case 5: // Key
-			if d.starts(&s0, 0, 0, true, 0, 5) {
+			if d.starts(&s0, 0, 0, true, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -744,7 +810,7 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 			x.Key = d.Bytes()
 			x.Absent &^= 1 << 0
 		case 6: // Value
-			if d.starts(&s0, 1, 1, false, 0, 5) {
+			if d.starts(&s0, 1, 1, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -756,7 +822,7 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 1
 			}
 		case 7: // Revision
-			if d.starts(&s0, 2, 2, false, 0, 5) {
+			if d.starts(&s0, 2, 2, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -766,7 +832,7 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 			x.Revision = d.Value64()
 			x.Absent &^= 1 << 2
 		case 8: // TTL
-			if d.starts(&s0, 3, 3, false, 0, 5) {
+			if d.starts(&s0, 3, 3, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -778,7 +844,7 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 3
 			}
 		case 9: // Flags
-			if d.starts(&s0, 4, 4, false, 0, 5) {
+			if d.starts(&s0, 4, 4, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -790,7 +856,7 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 4
 			}
 		case 14: // Origin
-			if d.starts(&s0, 5, 5, false, 0, 5) {
+			if d.starts(&s0, 5, 5, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -800,6 +866,18 @@ func (m *ListConf) DecodeFrom(body []byte, v Version) error {
 			x.Origin = d.Text()
 			if x.Origin == "" {
 				x.Present |= 1 << 5
+			}
+		case 16: // Written
+			if d.starts(&s0, 6, 6, false, 0, 6) {
+				if len(m.Items) == 0 {
+					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
+				}
+				m.Items = append(m.Items, Item{Presence: Presence{Absent: a0}})
+			}
+			x := &m.Items[len(m.Items)-1]
+			x.Written = d.Value64()
+			if x.Written == 0 {
+				x.Present |= 1 << 6
 			}
 		default:
 			d.extra(&m.Floating)
@@ -837,6 +915,9 @@ func (m *ListConf) VisitFields(v Version, f func(FieldValue) bool) {
 		}
 		if x.Origin != "" || x.Present&(1<<5) != 0 {
 			w.text("Origin", x.Origin)
+		}
+		if x.Written != 0 || x.Present&(1<<6) != 0 {
+			w.number("Written", "", int64(x.Written))
 		}
 	}
 	w.done()

@@ -46,6 +46,7 @@ var floatsApplyReq = []floating{
 	{tag: 8, name: "TTL", member: true},
 	{tag: 9, name: "Flags", member: true},
 	{tag: 14, name: "Origin", member: true},
+	{tag: 16, name: "Written", member: true},
 }
 
 // Mark has the fields with these tags written even when they are empty or
@@ -78,6 +79,9 @@ func (m *ApplyReq) AppendTo(dst []byte, v Version) ([]byte, error) {
 		if x.Origin != "" || x.Present&(1<<5) != 0 {
 			e.text(14, "Origin", 129, x.Origin)
 		}
+		if x.Written != 0 || x.Present&(1<<6) != 0 {
+			e.f64(16, "Written", x.Written)
+		}
 	}
 	return e.end(TypeApplyReq, &m.Floating)
 }
@@ -93,7 +97,7 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 	for d.next() {
 		switch d.Tag() {
 		case 5: // Key
-			if d.starts(&s0, 0, 0, true, 0, 5) {
+			if d.starts(&s0, 0, 0, true, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -103,7 +107,7 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 			x.Key = d.Bytes()
 			x.Absent &^= 1 << 0
 		case 6: // Value
-			if d.starts(&s0, 1, 1, false, 0, 5) {
+			if d.starts(&s0, 1, 1, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -115,7 +119,7 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 1
 			}
 		case 7: // Revision
-			if d.starts(&s0, 2, 2, false, 0, 5) {
+			if d.starts(&s0, 2, 2, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -125,7 +129,7 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 			x.Revision = d.Value64()
 			x.Absent &^= 1 << 2
 		case 8: // TTL
-			if d.starts(&s0, 3, 3, false, 0, 5) {
+			if d.starts(&s0, 3, 3, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -137,7 +141,7 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 3
 			}
 		case 9: // Flags
-			if d.starts(&s0, 4, 4, false, 0, 5) {
+			if d.starts(&s0, 4, 4, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -149,7 +153,7 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 4
 			}
 		case 14: // Origin
-			if d.starts(&s0, 5, 5, false, 0, 5) {
+			if d.starts(&s0, 5, 5, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -159,6 +163,18 @@ func (m *ApplyReq) DecodeFrom(body []byte, v Version) error {
 			x.Origin = d.Text()
 			if x.Origin == "" {
 				x.Present |= 1 << 5
+			}
+		case 16: // Written
+			if d.starts(&s0, 6, 6, false, 0, 6) {
+				if len(m.Items) == 0 {
+					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
+				}
+				m.Items = append(m.Items, Item{Presence: Presence{Absent: a0}})
+			}
+			x := &m.Items[len(m.Items)-1]
+			x.Written = d.Value64()
+			if x.Written == 0 {
+				x.Present |= 1 << 6
 			}
 		default:
 			d.extra(&m.Floating)
@@ -195,6 +211,9 @@ func (m *ApplyReq) VisitFields(v Version, f func(FieldValue) bool) {
 		}
 		if x.Origin != "" || x.Present&(1<<5) != 0 {
 			w.text("Origin", x.Origin)
+		}
+		if x.Written != 0 || x.Present&(1<<6) != 0 {
+			w.number("Written", "", int64(x.Written))
 		}
 	}
 	w.done()
@@ -550,6 +569,7 @@ var floatsScanConf = []floating{
 	{tag: 8, name: "TTL", member: true},
 	{tag: 9, name: "Flags", member: true},
 	{tag: 14, name: "Origin", member: true},
+	{tag: 16, name: "Written", member: true},
 	{tag: 10, name: "Next", member: false},
 }
 
@@ -583,8 +603,11 @@ func (m *ScanConf) AppendTo(dst []byte, v Version) ([]byte, error) {
 		if x.Origin != "" || x.Present&(1<<5) != 0 {
 			e.text(14, "Origin", 129, x.Origin)
 		}
+		if x.Written != 0 || x.Present&(1<<6) != 0 {
+			e.f64(16, "Written", x.Written)
+		}
 	}
-	if len(m.Next) > 0 || m.Present&(1<<6) != 0 {
+	if len(m.Next) > 0 || m.Present&(1<<7) != 0 {
 		e.bytes(10, "Next", 513, m.Next)
 	}
 	return e.end(TypeScanConf, &m.Floating)
@@ -601,7 +624,7 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 	for d.next() {
 		switch d.Tag() {
 		case 5: // Key
-			if d.starts(&s0, 0, 0, true, 0, 5) {
+			if d.starts(&s0, 0, 0, true, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -611,7 +634,7 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 			x.Key = d.Bytes()
 			x.Absent &^= 1 << 0
 		case 6: // Value
-			if d.starts(&s0, 1, 1, false, 0, 5) {
+			if d.starts(&s0, 1, 1, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -623,7 +646,7 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 1
 			}
 		case 7: // Revision
-			if d.starts(&s0, 2, 2, false, 0, 5) {
+			if d.starts(&s0, 2, 2, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -633,7 +656,7 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 			x.Revision = d.Value64()
 			x.Absent &^= 1 << 2
 		case 8: // TTL
-			if d.starts(&s0, 3, 3, false, 0, 5) {
+			if d.starts(&s0, 3, 3, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -645,7 +668,7 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 3
 			}
 		case 9: // Flags
-			if d.starts(&s0, 4, 4, false, 0, 5) {
+			if d.starts(&s0, 4, 4, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -657,7 +680,7 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 				x.Present |= 1 << 4
 			}
 		case 14: // Origin
-			if d.starts(&s0, 5, 5, false, 0, 5) {
+			if d.starts(&s0, 5, 5, false, 0, 6) {
 				if len(m.Items) == 0 {
 					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
 				}
@@ -668,11 +691,23 @@ func (m *ScanConf) DecodeFrom(body []byte, v Version) error {
 			if x.Origin == "" {
 				x.Present |= 1 << 5
 			}
+		case 16: // Written
+			if d.starts(&s0, 6, 6, false, 0, 6) {
+				if len(m.Items) == 0 {
+					m.Items = slices.Grow(m.Items, d.room(int(m.Count), 0))
+				}
+				m.Items = append(m.Items, Item{Presence: Presence{Absent: a0}})
+			}
+			x := &m.Items[len(m.Items)-1]
+			x.Written = d.Value64()
+			if x.Written == 0 {
+				x.Present |= 1 << 6
+			}
 		case 10: // Next
-			if d.once(&m.Floating, 6) {
+			if d.once(&m.Floating, 7) {
 				m.Next = d.Bytes()
 				if len(m.Next) == 0 {
-					m.Present |= 1 << 6
+					m.Present |= 1 << 7
 				}
 			}
 		default:
@@ -711,9 +746,12 @@ func (m *ScanConf) VisitFields(v Version, f func(FieldValue) bool) {
 		if x.Origin != "" || x.Present&(1<<5) != 0 {
 			w.text("Origin", x.Origin)
 		}
+		if x.Written != 0 || x.Present&(1<<6) != 0 {
+			w.number("Written", "", int64(x.Written))
+		}
 	}
 	w.done()
-	if len(m.Next) > 0 || m.Present&(1<<6) != 0 {
+	if len(m.Next) > 0 || m.Present&(1<<7) != 0 {
 		w.bytes("Next", m.Next)
 	}
 }

@@ -19,6 +19,7 @@ const (
 	TagNumber   Tag = 13 // NUMBER_TAG, ULONG
 	TagOrigin   Tag = 14 // ORIGIN_TAG, STRING
 	TagBuckets  Tag = 15 // BUCKETS_TAG, UNSPEC
+	TagWritten  Tag = 16 // WRITTEN_TAG, ULONG
 )
 
 func (t Tag) name() string {
@@ -53,6 +54,8 @@ func (t Tag) name() string {
 		return "ORIGIN_TAG"
 	case 15:
 		return "BUCKETS_TAG"
+	case 16:
+		return "WRITTEN_TAG"
 	}
 	return ""
 }

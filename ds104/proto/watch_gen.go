@@ -164,6 +164,10 @@ type ChangeEvent struct {
 	Key []byte
 	// Value: UNSPEC, tag 6, at most 67108864 bytes.
 	Value []byte
+	// Origin: STRING, tag 14, at most 129 bytes with its NUL.
+	Origin string
+	// Written: ULONG, tag 16.
+	Written uint64
 
 	Floating
 }
@@ -182,6 +186,8 @@ func (m *ChangeEvent) event() {}
 var floatsChangeEvent = []floating{
 	{tag: 5, name: "Key", member: false},
 	{tag: 6, name: "Value", member: false},
+	{tag: 14, name: "Origin", member: false},
+	{tag: 16, name: "Written", member: false},
 }
 
 // Mark has the fields with these tags written even when they are empty or
@@ -201,6 +207,12 @@ func (m *ChangeEvent) AppendTo(dst []byte, v Version) ([]byte, error) {
 	}
 	if len(m.Value) > 0 || m.Present&(1<<1) != 0 {
 		e.bytes(6, "Value", 67108864, m.Value)
+	}
+	if m.Origin != "" || m.Present&(1<<2) != 0 {
+		e.text(14, "Origin", 129, m.Origin)
+	}
+	if m.Written != 0 || m.Present&(1<<3) != 0 {
+		e.f64(16, "Written", m.Written)
 	}
 	return e.end(TypeChangeEvent, &m.Floating)
 }
@@ -229,6 +241,20 @@ func (m *ChangeEvent) DecodeFrom(body []byte, v Version) error {
 					m.Present |= 1 << 1
 				}
 			}
+		case 14: // Origin
+			if d.once(&m.Floating, 2) {
+				m.Origin = d.Text()
+				if m.Origin == "" {
+					m.Present |= 1 << 2
+				}
+			}
+		case 16: // Written
+			if d.once(&m.Floating, 3) {
+				m.Written = d.Value64()
+				if m.Written == 0 {
+					m.Present |= 1 << 3
+				}
+			}
 		default:
 			d.extra(&m.Floating)
 		}
@@ -249,10 +275,17 @@ func (m *ChangeEvent) VisitFields(v Version, f func(FieldValue) bool) {
 	if len(m.Value) > 0 || m.Present&(1<<1) != 0 {
 		w.secretBytes("Value", m.Value)
 	}
+	if m.Origin != "" || m.Present&(1<<2) != 0 {
+		w.text("Origin", m.Origin)
+	}
+	if m.Written != 0 || m.Present&(1<<3) != 0 {
+		w.number("Written", "", int64(m.Written))
+	}
 }
 
 // MapText replaces every text. See Message.
-func (m *ChangeEvent) MapText(_ func(string) string) {
+func (m *ChangeEvent) MapText(f func(string) string) {
+	mapText(&m.Origin, f)
 }
 
 // WatchEndEvent is WATCH_END_EVENT, message 33, server to client: no more
