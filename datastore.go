@@ -54,6 +54,9 @@ type DataStoreConfig struct {
 	MaxEntries int
 	MaxBytes   int64
 	MaxValue   int
+	// MaxOriginBytes is how many bytes of keys and values one connector may store, by its
+	// name, before its writes are refused; 0 = no limit of its own.
+	MaxOriginBytes int64
 	// Listen is the address for connectors, Page that of the web page, Console that of
 	// the console; empty = the defaults, Off = none. Other machines reach the store only
 	// when Listen says so; then set Server.Token or Server.TLS too. Page and console
@@ -127,7 +130,7 @@ func (c *DataStoreConfig) Validate() error {
 	if d.KeyFile != "" && d.File == "" {
 		bad("KeyFile", d.KeyFile, "encrypts a file; set File")
 	}
-	for name, v := range map[string]int64{"MaxEntries": int64(d.MaxEntries), "MaxBytes": d.MaxBytes, "MaxValue": int64(d.MaxValue), "CompareInterval": int64(d.CompareInterval)} {
+	for name, v := range map[string]int64{"MaxEntries": int64(d.MaxEntries), "MaxBytes": d.MaxBytes, "MaxOriginBytes": d.MaxOriginBytes, "MaxValue": int64(d.MaxValue), "CompareInterval": int64(d.CompareInterval)} {
 		if v < 0 {
 			bad(name, v, "must not be negative")
 		}
@@ -254,11 +257,11 @@ func (d *dataStore) start(ctx context.Context) error {
 func (d *dataStore) open(ctx context.Context) error {
 	c := &d.cfg
 	if c.File == "" {
-		m := ds104.NewMemory(&ds104.MemoryOptions{Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxValue: c.MaxValue})
+		m := ds104.NewMemory(&ds104.MemoryOptions{Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue})
 		d.store = m
 		d.closers = append(d.closers, func(context.Context) error { return m.Close() })
 	} else {
-		o := &ds104.BoltOptions{Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxValue: c.MaxValue}
+		o := &ds104.BoltOptions{Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue}
 		if c.KeyFile != "" {
 			var err error
 			if o.Key, err = ds104.ReadKeyFile(c.KeyFile); err != nil {
@@ -429,6 +432,7 @@ func newDataStoreMetrics() []metric[dataStoreStats] {
 		counter("datastore_requests_total", "Requests of connectors.", figure("requests")),
 		counter("datastore_failures_total", "Requests that failed.", figure("failures")),
 		counter("datastore_full_total", "Writes refused because the store is full.", figure("refused as full")),
+		counter("datastore_quota_total", "Writes refused because the connector has stored its share.", figure("refused for the share of a client")),
 		counter("datastore_expired_total", "Entries whose time to live passed.", figure("expired")),
 		counter("datastore_conflicts_total", "Conditional writes that found another revision.", figure("revision conflicts")),
 	}

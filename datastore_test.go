@@ -222,9 +222,9 @@ func TestDataStorePairOfComponents(t *testing.T) {
 }
 
 func TestDataStoreConfigIsChecked(t *testing.T) {
-	cfg := &connects.DataStoreConfig{Side: 7, Partner: "nonsense", Console: "0.0.0.0:42030", Page: "x", KeyFile: "k", MaxEntries: -1, MaxValue: 1 << 30}
+	cfg := &connects.DataStoreConfig{Side: 7, Partner: "nonsense", Console: "0.0.0.0:42030", Page: "x", KeyFile: "k", MaxEntries: -1, MaxOriginBytes: -1, MaxValue: 1 << 30}
 	err := cfg.Validate()
-	for _, field := range []string{"Side", "Partner", "Console", "Page", "KeyFile", "MaxEntries", "MaxValue"} {
+	for _, field := range []string{"Side", "Partner", "Console", "Page", "KeyFile", "MaxEntries", "MaxOriginBytes", "MaxValue"} {
 		if err == nil || !strings.Contains(err.Error(), "DataStore."+field) {
 			t.Errorf("%s is not reported: %v", field, err)
 		}

@@ -29,6 +29,11 @@ type BoltOptions struct {
 	// to return ErrFull; 0 = DefaultMaxEntries and DefaultMaxBytes.
 	MaxEntries int
 	MaxBytes   int64
+	// MaxOriginBytes (of keys and values together) is how much may be stored under one
+	// origin, which on a Server is one name of a client, before its Put returns
+	// ErrQuota; 0 = no limit. An entry counts for the origin that wrote it last. What
+	// the other side of a pair or a snapshot brings is counted, but never refused.
+	MaxOriginBytes int64
 	// History and HistoryBytes bound the changes kept for watchers, in memory: a
 	// watcher that resumes over a restart gets EventGap.
 	// 0 = DefaultHistory and DefaultHistoryBytes.
@@ -59,7 +64,8 @@ type BoltStats struct {
 	Deletes  int64
 	Expired  int64
 	Refused  int64 // ErrRevision
-	Full     int64 // ErrFull
+	Full     int64 // ErrFull, without Quota
+	Quota    int64 // ErrQuota
 	Commits  int64 // flushes to the disk; the writers of one moment share one
 	Failed   int64 // commits that failed, for example because the disk is full
 }
@@ -139,7 +145,7 @@ func OpenBolt(path string, o *BoltOptions) (*Bolt, error) {
 	if o != nil {
 		b.opts = *o
 	}
-	m := MemoryOptions{MaxValue: b.opts.MaxValue, Side: b.opts.Side, MaxEntries: b.opts.MaxEntries, MaxBytes: b.opts.MaxBytes, History: b.opts.History, HistoryBytes: b.opts.HistoryBytes}
+	m := MemoryOptions{MaxValue: b.opts.MaxValue, Side: b.opts.Side, MaxEntries: b.opts.MaxEntries, MaxBytes: b.opts.MaxBytes, MaxOriginBytes: b.opts.MaxOriginBytes, History: b.opts.History, HistoryBytes: b.opts.HistoryBytes}
 	if err := m.validate(); err != nil {
 		return nil, err
 	}
@@ -190,6 +196,9 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 	}
 	if err := b.checkKey(meta); err != nil {
 		return err
+	}
+	if err := b.prepareOrigins(tx); err != nil {
+		return errors.WithMessage(err, "count")
 	}
 	c := meta.Get(keyCounts)
 	if c == nil {

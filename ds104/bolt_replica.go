@@ -123,9 +123,9 @@ func (t *batchTx) replica(in *Item) (bool, error) {
 		return false, nil
 	}
 	if !in.Deleted {
-		full, err := t.set(key, in.Value, old, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written)})
-		if full {
-			err = ErrFull
+		refused, err := t.set(key, in.Value, old, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written), applied: true})
+		if err == nil {
+			err = refused
 		}
 		if err != nil {
 			return false, err

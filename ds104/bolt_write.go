@@ -62,6 +62,8 @@ type batchTx struct {
 	now          time.Time
 	tombs        *bolt.Bucket
 	tombOrder    *bolt.Bucket
+	use          *bolt.Bucket          // of origins
+	origins      map[string]*OriginUse // those that this batch touches
 	stats        BoltStats
 	changes      []change
 	toggles      []toggle // of the sums, when it has them
@@ -87,7 +89,7 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 	}
 	err := b.db.Update(func(tx *bolt.Tx) error {
 		t.data, t.expiry = tx.Bucket(bucketData), tx.Bucket(bucketExpiry)
-		t.tombs, t.tombOrder = tx.Bucket(bucketTombs), tx.Bucket(bucketTombOrder)
+		t.tombs, t.tombOrder, t.use = tx.Bucket(bucketTombs), tx.Bucket(bucketTombOrder), tx.Bucket(bucketOrigins)
 		if err := t.expire(); err != nil {
 			return err
 		}
@@ -99,6 +101,9 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 		if len(t.changes) == 0 && t.stats.Revision == before {
 			_, next = firstDue(t.expiry, t.now)
 			return errNothing // no flush for refusals
+		}
+		if err := t.keepOrigins(); err != nil {
+			return err
 		}
 		if t.skip {
 			t.stats.Revision = b.opts.Side.next(t.stats.Revision)
@@ -212,12 +217,11 @@ func (t *batchTx) apply(op *boltOp) error {
 		op.o.written = t.now.UnixNano()
 	}
 	next := t.b.opts.Side.next(t.stats.Revision)
-	full, err := t.set(op.key, op.value, old, next, op.o)
+	refused, err := t.set(op.key, op.value, old, next, op.o)
 	if err != nil {
 		return err
 	}
-	if full {
-		op.err = ErrFull
+	if op.err = refused; refused != nil {
 		return nil
 	}
 	op.rev, t.stats.Revision = next, next
@@ -227,40 +231,54 @@ func (t *batchTx) apply(op *boltOp) error {
 
 // set writes an entry at a revision, unless there is no room; old is what stands
 // there, or nil.
-func (t *batchTx) set(key, value, old []byte, rev Revision, o PutOptions) (full bool, err error) {
-	grows := int64(len(key) + len(value))
+func (t *batchTx) set(key, value, old []byte, rev Revision, o PutOptions) (refused, err error) {
+	size := int64(len(key) + len(value))
+	grows, more := size, size // of the store, and of the origin
+	origin := cut(o.Origin, MaxOrigin)
+	var was boltEntry
 	if old != nil {
-		h, err := unpack(old)
-		if err != nil {
-			return false, err
+		if was, err = unpack(old); err != nil {
+			return nil, err
 		}
-		grows -= int64(len(key) + t.b.plainSize(h.value))
-		t.toggle(key, h.rev, false)
-	} else if err := t.dropTomb(key); err != nil {
-		return false, err
+		grows -= int64(len(key) + t.b.plainSize(was.value))
+		if was.origin == origin {
+			more = grows
+		}
 	}
-	if old == nil && t.stats.Entries >= t.b.opts.MaxEntries || grows > 0 && t.stats.Bytes+grows > t.b.opts.MaxBytes {
+	switch {
+	case !o.applied && t.origin(origin).quota(more, t.b.opts.MaxOriginBytes):
+		t.stats.Quota++
+		return ErrQuota, nil
+	case old == nil && t.stats.Entries >= t.b.opts.MaxEntries || grows > 0 && t.stats.Bytes+grows > t.b.opts.MaxBytes:
 		t.stats.Full++
-		return true, nil
+		return ErrFull, nil
+	case old != nil:
+		t.toggle(key, was.rev, false)
+		t.charge(was.origin, -1, grows-size)
+	default:
+		if err := t.dropTomb(key); err != nil {
+			return nil, err
+		}
 	}
+	t.charge(origin, 1, size)
 	if err := t.forgetExpiry(key, old); err != nil {
-		return false, err
+		return nil, err
 	}
 	var expires int64
 	if o.TTL > 0 {
 		expires = t.now.Add(o.TTL).UnixNano()
 		if err := t.expiry.Put(expiryKey(expires, key), nil); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	t.stats.Bytes += grows
 	if old == nil {
 		t.stats.Entries++
 	}
-	h := boltEntry{rev: rev, expires: expires, origin: cut(o.Origin, MaxOrigin), written: o.written, value: value}
+	h := boltEntry{rev: rev, expires: expires, origin: origin, written: o.written, value: value}
 	t.toggle(key, rev, false)
 	t.change(change{kind: EventPut, key: string(key), value: value, rev: rev, expires: expiryOf(expires), origin: h.origin, written: h.written})
-	return false, t.data.Put(key, t.b.pack(key, h))
+	return nil, t.data.Put(key, t.b.pack(key, h))
 }
 
 // remove takes an entry out.
@@ -273,8 +291,10 @@ func (t *batchTx) remove(key, old []byte, rev Revision) error {
 		return err
 	}
 	t.toggle(key, h.rev, false)
+	size := int64(len(key) + t.b.plainSize(h.value))
 	t.stats.Entries--
-	t.stats.Bytes -= int64(len(key) + t.b.plainSize(h.value))
+	t.stats.Bytes -= size
+	t.charge(h.origin, -1, -size)
 	t.change(change{kind: EventDelete, key: string(key), rev: rev})
 	return t.data.Delete(key)
 }

@@ -66,7 +66,8 @@
 //
 // The protocol is specified in package proto. A client holds few connections, which all
 // callers share, and opens them again by itself. Limits: connections, requests under way,
-// bytes that wait, size of values; a store that is full refuses, it never evicts.
+// bytes that wait, size of values, and what one client may store (MaxOriginBytes); a
+// store that is full refuses, it never evicts.
 //
 // At 500 ms round trip a read of a Pair takes 500 ms and a write one second, one round trip
 // to each side; a thousand writes at once take the same second. Choose
@@ -75,7 +76,7 @@
 // # Errors
 //
 //	ErrNotFound, ErrRevision   the caller's turn: read again, decide again
-//	ErrFull                    try later, or free something
+//	ErrFull                    try later, or free something; ErrQuota: of your own
 //	ErrTooLarge, ErrInvalid    a mistake of the caller
 //	ErrDown                    nothing was done: no connection
 //	ErrInterrupted             of a write: it may have been done

@@ -26,11 +26,13 @@ func (s *Server) Figures() []Figure {
 	case *Memory:
 		m := st.Stats()
 		out = append(out, Figure{"entries", int64(m.Entries)}, Figure{"bytes", m.Bytes}, Figure{"puts", m.Puts}, Figure{"deletes", m.Deletes},
-			Figure{"expired", m.Expired}, Figure{"revision conflicts", m.Refused}, Figure{"refused as full", m.Full}, Figure{"gaps", m.Gaps})
+			Figure{"expired", m.Expired}, Figure{"revision conflicts", m.Refused}, Figure{"refused as full", m.Full},
+			Figure{"refused for the share of a client", m.Quota}, Figure{"gaps", m.Gaps})
 	case *Bolt:
 		b := st.Stats()
 		out = append(out, Figure{"entries", int64(b.Entries)}, Figure{"bytes", b.Bytes}, Figure{"file size", b.FileSize}, Figure{"puts", b.Puts}, Figure{"deletes", b.Deletes},
-			Figure{"expired", b.Expired}, Figure{"revision conflicts", b.Refused}, Figure{"refused as full", b.Full}, Figure{"commits", b.Commits}, Figure{"failed commits", b.Failed})
+			Figure{"expired", b.Expired}, Figure{"revision conflicts", b.Refused}, Figure{"refused as full", b.Full},
+			Figure{"refused for the share of a client", b.Quota}, Figure{"commits", b.Commits}, Figure{"failed commits", b.Failed})
 	}
 	return out
 }

@@ -26,6 +26,11 @@ type MemoryOptions struct {
 	// to return ErrFull; 0 = DefaultMaxEntries and DefaultMaxBytes.
 	MaxEntries int
 	MaxBytes   int64
+	// MaxOriginBytes (of keys and values together) is how much may be stored under one
+	// origin, which on a Server is one name of a client, before its Put returns
+	// ErrQuota; 0 = no limit. An entry counts for the origin that wrote it last. What
+	// the other side of a pair or a snapshot brings is counted, but never refused.
+	MaxOriginBytes int64
 	// History and HistoryBytes bound the changes kept for watchers: a watcher that
 	// is further behind gets EventGap; 0 = DefaultHistory and DefaultHistoryBytes.
 	History      int
@@ -43,7 +48,7 @@ func (o *MemoryOptions) validate() error {
 		name  string
 		value int64
 	}{
-		{"MaxEntries", int64(o.MaxEntries)}, {"MaxBytes", o.MaxBytes},
+		{"MaxEntries", int64(o.MaxEntries)}, {"MaxBytes", o.MaxBytes}, {"MaxOriginBytes", o.MaxOriginBytes},
 		{"MaxValue", int64(o.MaxValue)}, {"History", int64(o.History)}, {"HistoryBytes", o.HistoryBytes},
 	} {
 		if f.value < 0 {
@@ -88,7 +93,9 @@ type MemoryStats struct {
 	Deletes  int64 // that changed something, without Expired
 	Expired  int64 // entries whose time to live passed
 	Refused  int64 // ErrRevision
-	Full     int64 // ErrFull
+	Full     int64 // ErrFull, without Quota
+	Quota    int64 // ErrQuota
+	Origins  int   // that have an entry
 	Gaps     int64 // EventGap given to watchers
 }
 
@@ -98,18 +105,19 @@ type Memory struct {
 	opts MemoryOptions
 	feed feed
 
-	mu     sync.Mutex // guards what follows; held for short, never while yielding
-	items  map[string]*item
-	keys   keyList
-	due    expiryHeap
-	timer  *time.Timer // fires when due[0] expires; nil while nothing expires
-	alarm  time.Time   // for which timer is set
-	rev    Revision
-	bytes  int64
-	tombs  tombs
-	sums   sums
-	stats  MemoryStats
-	closed bool
+	mu      sync.Mutex // guards what follows; held for short, never while yielding
+	items   map[string]*item
+	origins map[string]*OriginUse // those that have an entry
+	keys    keyList
+	due     expiryHeap
+	timer   *time.Timer // fires when due[0] expires; nil while nothing expires
+	alarm   time.Time   // for which timer is set
+	rev     Revision
+	bytes   int64
+	tombs   tombs
+	sums    sums
+	stats   MemoryStats
+	closed  bool
 }
 
 var _ Store = (*Memory)(nil)
@@ -120,13 +128,13 @@ type item struct {
 	value   []byte
 	rev     Revision
 	expires time.Time // zero: never
-	origin  string
+	origin  *OriginUse
 	written int64 // nanoseconds since 1970, 0: not known
 	heap    int   // index in due, -1: not in it
 }
 
 func (it *item) entry() Entry {
-	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0), Origin: it.origin, Written: writtenOf(it.written)}
+	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0), Origin: it.origin.Origin, Written: writtenOf(it.written)}
 }
 
 func (it *item) size() int64 { return int64(len(it.key) + len(it.value)) }
@@ -134,7 +142,7 @@ func (it *item) size() int64 { return int64(len(it.key) + len(it.value)) }
 // NewMemory returns an empty store; nil options mean defaults. A negative option
 // is a mistake of the program and panics with every problem named.
 func NewMemory(o *MemoryOptions) *Memory {
-	m := &Memory{items: map[string]*item{}}
+	m := &Memory{items: map[string]*item{}, origins: map[string]*OriginUse{}}
 	if o != nil {
 		m.opts = *o
 	}
@@ -208,7 +216,7 @@ func (m *Memory) peek(ctx context.Context, key []byte) (Entry, error) {
 	if it == nil {
 		return Entry{}, ErrNotFound
 	}
-	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin, Written: writtenOf(it.written)}, nil
+	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin.Origin, Written: writtenOf(it.written)}, nil
 }
 
 // put is Put of valid arguments that keeps value.
@@ -238,9 +246,18 @@ func (m *Memory) put(ctx context.Context, key string, value []byte, o PutOptions
 // set writes an entry at a revision and publishes that; old is what the key has, or
 // nil. A zero o.written is kept as not known. Caller holds mu.
 func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOptions) error {
-	grows := int64(len(key) + len(value))
+	size := int64(len(key) + len(value))
+	grows, more := size, size // of the store, and of the origin
+	origin := m.origin(old, cut(o.Origin, MaxOrigin))
 	if old != nil {
 		grows -= old.size()
+		if old.origin == origin {
+			more = grows
+		}
+	}
+	if !o.applied && origin.quota(more, m.opts.MaxOriginBytes) {
+		m.stats.Quota++
+		return ErrQuota
 	}
 	if old == nil && len(m.items) >= m.opts.MaxEntries || grows > 0 && m.bytes+grows > m.opts.MaxBytes {
 		m.stats.Full++
@@ -256,15 +273,19 @@ func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOpt
 	} else {
 		m.sums.toggle(key, it.rev, false)
 	}
+	m.charge(origin, size)
+	if old != nil {
+		m.discharge(old.origin, old.size())
+	}
 	m.sums.toggle(key, rev, false)
 	m.bytes += grows
-	it.value, it.rev, it.expires, it.origin, it.written = value, rev, time.Time{}, cut(o.Origin, MaxOrigin), o.written
+	it.value, it.rev, it.expires, it.origin, it.written = value, rev, time.Time{}, origin, o.written
 	if o.TTL > 0 {
 		it.expires = time.Now().Add(o.TTL)
 	}
 	m.due.set(it)
 	m.setAlarm()
-	m.publish(change{kind: EventPut, key: it.key, value: value, rev: rev, expires: it.expires, origin: it.origin, written: it.written})
+	m.publish(change{kind: EventPut, key: it.key, value: value, rev: rev, expires: it.expires, origin: origin.Origin, written: it.written})
 	return nil
 }
 
@@ -308,6 +329,7 @@ func (m *Memory) remove(it *item, rev Revision) {
 	it.expires = time.Time{}
 	m.due.set(it)
 	m.bytes -= it.size()
+	m.discharge(it.origin, it.size())
 	m.publish(change{kind: EventDelete, key: it.key, rev: rev})
 }
 
@@ -368,7 +390,7 @@ func (m *Memory) Stats() MemoryStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats
-	s.Entries, s.Bytes, s.Revision = len(m.items), m.bytes, m.rev
+	s.Entries, s.Bytes, s.Revision, s.Origins = len(m.items), m.bytes, m.rev, len(m.origins)
 	m.feed.mu.Lock()
 	defer m.feed.mu.Unlock()
 	s.Watchers, s.History, s.Gaps = m.feed.waiting, m.feed.history.len(), m.feed.gaps
@@ -387,7 +409,7 @@ func (m *Memory) Close() error {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
-	m.items, m.keys, m.due, m.tombs = nil, keyList{}, nil, tombs{}
+	m.items, m.origins, m.keys, m.due, m.tombs = nil, nil, keyList{}, nil, tombs{}
 	m.bytes = 0
 	m.feed.close()
 	return nil

@@ -115,7 +115,7 @@ func (m *Memory) apply(ctx context.Context, in Item) (bool, error) {
 	}
 	switch {
 	case !in.Deleted:
-		if err := m.set(old, in.Key, value, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written)}); err != nil {
+		if err := m.set(old, in.Key, value, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written), applied: true}); err != nil {
 			return false, err
 		}
 	case old != nil:

@@ -34,7 +34,8 @@ var statusTable = [...]struct {
 	status proto.Status
 	err    error
 }{
-	{proto.StatusNotFound, ErrNotFound}, {proto.StatusRevision, ErrRevision}, {proto.StatusFull, ErrFull},
+	{proto.StatusNotFound, ErrNotFound}, {proto.StatusRevision, ErrRevision},
+	{proto.StatusQuota, ErrQuota}, {proto.StatusFull, ErrFull}, // in this order: the one is the other too
 	{proto.StatusTooLarge, ErrTooLarge}, {proto.StatusInvalid, ErrInvalid}, {proto.StatusClosed, ErrClosed},
 	{proto.StatusAuth, ErrAuth}, {proto.StatusVersion, ErrVersion}, {proto.StatusUndecided, ErrUndecided},
 	{proto.StatusUnsupported, ErrUnsupported}, {proto.StatusBusy, ErrBusy},

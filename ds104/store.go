@@ -70,6 +70,7 @@ type PutOptions struct {
 	Origin string
 
 	written int64 // Entry.Written in nanoseconds since 1970; 0 = now
+	applied bool  // from the other side or a snapshot: MaxOriginBytes counts it and does not refuse it
 }
 
 // writtenOf returns an Entry.Written from nanoseconds since 1970, 0 = not known.

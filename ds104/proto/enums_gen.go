@@ -23,6 +23,7 @@ const (
 	StatusUnsupported Status = 10 // STATUS_UNSUPPORTED: the store cannot do this, or the message is not known
 	StatusInternal    Status = 11 // STATUS_INTERNAL: the store failed, for example its disk is full
 	StatusBusy        Status = 12 // STATUS_BUSY: too many connections
+	StatusQuota       Status = 13 // STATUS_QUOTA: the entries that this client has written are at its own limit
 )
 
 func (x Status) name() string {
@@ -51,6 +52,8 @@ func (x Status) name() string {
 		return "STATUS_INTERNAL"
 	case 12:
 		return "STATUS_BUSY"
+	case 13:
+		return "STATUS_QUOTA"
 	}
 	return ""
 }

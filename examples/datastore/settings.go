@@ -36,6 +36,7 @@ type settings struct {
 	PartnerCA    string        `toml:"partner_ca_file"`
 	MaxEntries   int           `toml:"max_entries"`
 	MaxBytes     int64         `toml:"max_bytes"`
+	MaxOrigin    int64         `toml:"max_origin_bytes"`
 	MaxValue     int           `toml:"max_value"`
 	MaxConns     int           `toml:"max_connections"`
 	TieAfter     time.Duration `toml:"tie_after"`
@@ -91,7 +92,7 @@ func (s *settings) config() (*connects.DataStoreConfig, error) {
 	note(err)
 	cfg := &connects.DataStoreConfig{
 		Name: s.Name, Side: side, Partner: s.Partner, File: s.File, KeyFile: s.KeyFile, Restore: s.Restore, SnapshotDir: s.SnapshotDir,
-		MaxEntries: s.MaxEntries, MaxBytes: s.MaxBytes, MaxValue: s.MaxValue, Listen: s.Listen, Page: s.Page, Console: s.Console,
+		MaxEntries: s.MaxEntries, MaxBytes: s.MaxBytes, MaxOriginBytes: s.MaxOrigin, MaxValue: s.MaxValue, Listen: s.Listen, Page: s.Page, Console: s.Console,
 		PageHosts: s.PageHosts, Operator: operator, CompareInterval: s.Compare,
 		Server: ds104.ServerOptions{Token: token, MaxConns: s.MaxConns, TieAfter: s.TieAfter},
 	}
