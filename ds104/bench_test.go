@@ -121,6 +121,14 @@ func BenchmarkNetBolt(b *testing.B) {
 	}
 }
 
+func BenchmarkNetLog(b *testing.B) {
+	for _, n := range benchCallers {
+		b.Run(fmt.Sprintf("Put/callers=%d", n), func(b *testing.B) {
+			benchStore(b, loopback(b, openLog(b, filepath.Join(b.TempDir(), "s"), nil)), n, false)
+		})
+	}
+}
+
 // resp is a connection to Redis: one request at a time.
 type resp struct {
 	conn net.Conn

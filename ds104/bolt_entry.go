@@ -144,19 +144,25 @@ func (b *Bolt) entry(key, v []byte) (Entry, int64, error) {
 
 // setKey prepares the encryption.
 func (b *Bolt) setKey() error {
-	if b.opts.Key == nil {
-		return nil
+	seal, err := newSeal(b.opts.Key)
+	b.opts.Key, b.seal = nil, seal
+	return err
+}
+
+// newSeal returns the encryption with a key; nil = none.
+func newSeal(key []byte) (cipher.AEAD, error) {
+	if key == nil {
+		return nil, nil
 	}
-	if len(b.opts.Key) != KeySize {
-		return stderrors.New("ds104: option Key: needs 32 bytes")
+	if len(key) != KeySize {
+		return nil, stderrors.New("ds104: option Key: needs 32 bytes")
 	}
-	block, err := aes.NewCipher(b.opts.Key)
+	block, err := aes.NewCipher(key)
 	if err != nil {
-		return errors.Wrap(err, "ds104: option Key")
+		return nil, errors.Wrap(err, "ds104: option Key")
 	}
-	b.opts.Key = nil
-	b.seal, err = cipher.NewGCM(block)
-	return errors.Wrap(err, "ds104: option Key")
+	seal, err := cipher.NewGCM(block)
+	return seal, errors.Wrap(err, "ds104: option Key")
 }
 
 // checkKey compares the key with the one that the file was made with.

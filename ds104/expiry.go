@@ -47,14 +47,20 @@ func (h *expiryHeap) set(it *item) {
 // expire removes what is due. Every operation does so first, so that nobody sees
 // an entry after its time however late the timer is. Caller holds mu.
 func (m *Memory) expire() {
-	if len(m.due) == 0 {
+	if len(m.due) == 0 || m.loading {
 		return
 	}
 	now := time.Now()
+	if m.due[0].expires.After(now) {
+		return
+	}
 	for len(m.due) > 0 && !m.due[0].expires.After(now) {
 		m.rev = m.opts.Side.next(m.rev)
 		m.remove(m.due[0], m.rev)
 		m.stats.Expired++
+	}
+	if m.journal != nil { // nobody waits for this flush, but watchers do
+		m.journal.flush()
 	}
 	m.setAlarm()
 }

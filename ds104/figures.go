@@ -25,9 +25,10 @@ func (s *Server) Figures() []Figure {
 	switch st := s.store.(type) {
 	case *Memory:
 		m := st.Stats()
-		out = append(out, Figure{"entries", int64(m.Entries)}, Figure{"bytes", m.Bytes}, Figure{"puts", m.Puts}, Figure{"deletes", m.Deletes},
-			Figure{"expired", m.Expired}, Figure{"revision conflicts", m.Refused}, Figure{"refused as full", m.Full},
-			Figure{"refused for the share of a client", m.Quota}, Figure{"gaps", m.Gaps})
+		out = append(out, m.figures()...)
+	case *Log:
+		l := st.Stats()
+		out = append(append(out, l.figures()...), Figure{"size on disk", l.DiskSize}, Figure{"flushes", l.Flushes}, Figure{"bases written", l.Bases})
 	case *Bolt:
 		b := st.Stats()
 		out = append(out, Figure{"entries", int64(b.Entries)}, Figure{"bytes", b.Bytes}, Figure{"file size", b.FileSize}, Figure{"puts", b.Puts}, Figure{"deletes", b.Deletes},
@@ -35,6 +36,14 @@ func (s *Server) Figures() []Figure {
 			Figure{"refused for the share of a client", b.Quota}, Figure{"commits", b.Commits}, Figure{"failed commits", b.Failed})
 	}
 	return out
+}
+
+func (m *MemoryStats) figures() []Figure {
+	return []Figure{
+		{"entries", int64(m.Entries)}, {"bytes", m.Bytes}, {"puts", m.Puts}, {"deletes", m.Deletes},
+		{"expired", m.Expired}, {"revision conflicts", m.Refused}, {"refused as full", m.Full},
+		{"refused for the share of a client", m.Quota}, {"gaps", m.Gaps},
+	}
 }
 
 func appendUint64(dst []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(dst, v) }

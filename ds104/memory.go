@@ -118,6 +118,12 @@ type Memory struct {
 	sums    sums
 	stats   MemoryStats
 	closed  bool
+
+	journal *journal // of a Log; else nil
+	stopped bool     // a Log is being closed
+	loading bool     // a Log reads its files: no limits, no history
+	newest  Revision // of the last change that was queued for watchers, with a journal
+	removed uint64   // seq of the last removal
 }
 
 var _ Store = (*Memory)(nil)
@@ -129,8 +135,9 @@ type item struct {
 	rev     Revision
 	expires time.Time // zero: never
 	origin  *OriginUse
-	written int64 // nanoseconds since 1970, 0: not known
-	heap    int   // index in due, -1: not in it
+	written int64  // nanoseconds since 1970, 0: not known
+	seq     uint64 // of the record of a journal
+	heap    int    // index in due, -1: not in it
 }
 
 func (it *item) entry() Entry {
@@ -165,8 +172,13 @@ func (m *Memory) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.closed {
+	if m.closed || m.stopped {
 		return ErrClosed
+	}
+	if m.journal != nil {
+		if err := m.journal.failed(); err != nil {
+			return err
+		}
 	}
 	m.expire()
 	return nil
@@ -174,16 +186,23 @@ func (m *Memory) lock(ctx context.Context) error {
 
 // Get implements [Store].
 func (m *Memory) Get(ctx context.Context, key string) (Entry, error) {
+	e, _, err := m.get(ctx, key)
+	return e, err
+}
+
+// get is Get that also returns what the answer depends on: the seq of a record of the
+// journal, 0 without one.
+func (m *Memory) get(ctx context.Context, key string) (Entry, uint64, error) {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
 	it := m.items[key]
 	if it == nil {
-		return Entry{}, ErrNotFound
+		return Entry{}, m.removed, ErrNotFound
 	}
-	return it.entry(), nil
+	return it.entry(), it.seq, nil
 }
 
 // Put implements [Store].
@@ -191,7 +210,8 @@ func (m *Memory) Put(ctx context.Context, key string, value []byte, o PutOptions
 	if err := checkPut(len(key), len(value), m.opts.MaxValue, &o); err != nil {
 		return 0, err
 	}
-	return m.put(ctx, key, bytes.Clone(value), o) // before the lock: it may be large
+	rev, _, err := m.put(ctx, key, bytes.Clone(value), o) // before the lock: it may be large
+	return rev, err
 }
 
 // checkPut finds what is wrong with the arguments of a Put.
@@ -206,46 +226,60 @@ func checkPut(key, value, maxValue int, o *PutOptions) error {
 }
 
 // peek is Get without a copy of the value, which the caller must not change.
-func (m *Memory) peek(ctx context.Context, key []byte) (Entry, error) {
+func (m *Memory) peek(ctx context.Context, key []byte) (Entry, uint64, error) {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
 	it := m.items[string(key)]
 	if it == nil {
-		return Entry{}, ErrNotFound
+		return Entry{}, m.removed, ErrNotFound
 	}
-	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin.Origin, Written: writtenOf(it.written)}, nil
+	return Entry{Value: it.value, Revision: it.rev, Expires: it.expires, Origin: it.origin.Origin, Written: writtenOf(it.written)}, it.seq, nil
 }
 
-// put is Put of valid arguments that keeps value.
-func (m *Memory) put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, error) {
+// put is Put of valid arguments that keeps value. See get for the seq.
+func (m *Memory) put(ctx context.Context, key string, value []byte, o PutOptions) (Revision, uint64, error) {
+	for {
+		rev, seq, err := m.tryPut(ctx, key, value, o)
+		if err != errNoRoomYet {
+			return rev, seq, err
+		}
+		m.journal.await(ctx.Done())
+	}
+}
+
+func (m *Memory) tryPut(ctx context.Context, key string, value []byte, o PutOptions) (Revision, uint64, error) {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	old := m.items[key]
 	if o.IfAbsent && old != nil || o.IfRevision != 0 && (old == nil || old.rev != o.IfRevision) {
 		m.stats.Refused++
-		return 0, ErrRevision
+		if old == nil {
+			return 0, m.removed, ErrRevision
+		}
+		return 0, old.seq, ErrRevision
 	}
 	if o.written == 0 {
 		o.written = time.Now().UnixNano()
 	}
 	rev := m.opts.Side.next(m.rev)
-	if err := m.set(old, key, value, rev, o); err != nil {
-		return 0, err
+	it, err := m.set(old, key, value, rev, o)
+	if err != nil {
+		return 0, 0, err
 	}
 	m.rev = rev
 	m.stats.Puts++
-	return rev, nil
+	return rev, it.seq, nil
 }
 
 // set writes an entry at a revision and publishes that; old is what the key has, or
 // nil. A zero o.written is kept as not known. Caller holds mu.
-func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOptions) error {
+func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOptions) (*item, error) {
 	size := int64(len(key) + len(value))
 	grows, more := size, size // of the store, and of the origin
 	origin := m.origin(old, cut(o.Origin, MaxOrigin))
@@ -255,13 +289,18 @@ func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOpt
 			more = grows
 		}
 	}
-	if !o.applied && origin.quota(more, m.opts.MaxOriginBytes) {
+	switch full := old == nil && len(m.items) >= m.opts.MaxEntries || grows > 0 && m.bytes+grows > m.opts.MaxBytes; {
+	case m.loading:
+	case !o.applied && origin.quota(more, m.opts.MaxOriginBytes):
 		m.stats.Quota++
-		return ErrQuota
-	}
-	if old == nil && len(m.items) >= m.opts.MaxEntries || grows > 0 && m.bytes+grows > m.opts.MaxBytes {
+		return nil, ErrQuota
+	case full:
 		m.stats.Full++
-		return ErrFull
+		return nil, ErrFull
+	case m.journal != nil:
+		if err := m.journal.room(len(key) + len(value) + len(origin.Origin)); err != nil {
+			return nil, err
+		}
 	}
 	it := old
 	if it == nil {
@@ -283,10 +322,13 @@ func (m *Memory) set(old *item, key string, value []byte, rev Revision, o PutOpt
 	if o.TTL > 0 {
 		it.expires = time.Now().Add(o.TTL)
 	}
+	if m.journal != nil {
+		it.seq = m.journal.put(it)
+	}
 	m.due.set(it)
 	m.setAlarm()
 	m.publish(change{kind: EventPut, key: it.key, value: value, rev: rev, expires: it.expires, origin: origin.Origin, written: it.written})
-	return nil
+	return it, nil
 }
 
 // Delete implements [Store].
@@ -297,32 +339,59 @@ func (m *Memory) Delete(ctx context.Context, key string, at Revision) error {
 
 // Remove implements [Replica].
 func (m *Memory) Remove(ctx context.Context, key string, at Revision) (Revision, error) {
+	rev, _, err := m.delete(ctx, key, at)
+	return rev, err
+}
+
+// delete is Remove. See get for the seq.
+func (m *Memory) delete(ctx context.Context, key string, at Revision) (Revision, uint64, error) {
 	if key == "" {
-		return 0, ErrInvalid
+		return 0, 0, ErrInvalid
 	}
+	for {
+		rev, seq, err := m.tryDelete(ctx, key, at)
+		if err != errNoRoomYet {
+			return rev, seq, err
+		}
+		m.journal.await(ctx.Done())
+	}
+}
+
+func (m *Memory) tryDelete(ctx context.Context, key string, at Revision) (Revision, uint64, error) {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	it := m.items[key]
 	if it == nil && at == 0 {
-		return 0, nil
+		return 0, m.removed, nil
 	}
 	if it == nil || at != 0 && it.rev != at {
 		m.stats.Refused++
-		return 0, ErrRevision
+		if it == nil {
+			return 0, m.removed, ErrRevision
+		}
+		return 0, it.seq, ErrRevision
+	}
+	if m.journal != nil {
+		if err := m.journal.room(2*len(key) + recordRoom + recordOverhead); err != nil {
+			return 0, 0, err
+		}
 	}
 	m.rev = m.opts.Side.next(m.rev)
 	m.remove(it, m.rev)
-	m.addTomb(it.key, m.rev)
+	m.addTomb(it.key, m.rev, time.Now())
 	m.setAlarm()
 	m.stats.Deletes++
-	return m.rev, nil
+	return m.rev, m.removed, nil
 }
 
 // remove takes an item out and publishes that. Caller holds mu.
 func (m *Memory) remove(it *item, rev Revision) {
+	if m.journal != nil {
+		m.removed = m.journal.remove(it.key, rev)
+	}
 	delete(m.items, it.key)
 	m.keys.remove(it.key)
 	m.sums.toggle(it.key, it.rev, false)
@@ -368,6 +437,9 @@ func (m *Memory) listFrom(ctx context.Context, prefix, from string) iter.Seq2[En
 				})
 			}
 			m.mu.Unlock()
+			if err == nil && m.journal != nil {
+				err = m.journal.wait(ctx, m.journal.last())
+			}
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -395,6 +467,13 @@ func (m *Memory) Stats() MemoryStats {
 	defer m.feed.mu.Unlock()
 	s.Watchers, s.History, s.Gaps = m.feed.waiting, m.feed.history.len(), m.feed.gaps
 	return s
+}
+
+// stop lets no further operation begin.
+func (m *Memory) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
 }
 
 // Close ends all watchers with ErrClosed and frees the values. It may be called

@@ -29,24 +29,26 @@ type oldTomb struct {
 }
 
 // addTomb remembers a deletion. Caller holds mu.
-func (m *Memory) addTomb(key string, rev Revision) {
+func (m *Memory) addTomb(key string, rev Revision, at time.Time) {
 	if m.opts.Side == Alone {
 		return
+	}
+	if m.journal != nil {
+		m.removed = m.journal.tomb(key, tomb{rev, at})
 	}
 	t := &m.tombs
 	if t.byKey == nil {
 		t.byKey = map[string]tomb{}
 	}
 	m.dropTomb(key)
-	now := time.Now()
-	t.byKey[key] = tomb{rev, now}
+	t.byKey[key] = tomb{rev, at}
 	t.keys.insert(key)
 	t.order = append(t.order, oldTomb{key, rev})
 	m.sums.toggle(key, rev, true)
 	for len(t.order) > 1 {
 		first := t.order[0]
 		if is := t.byKey[first.key]; is.rev == first.rev {
-			if len(t.order) <= maxTombs && now.Sub(is.at) < TombAge {
+			if len(t.order) <= maxTombs && at.Sub(is.at) < TombAge {
 				break
 			}
 			m.dropTomb(first.key)
@@ -67,12 +69,21 @@ func (m *Memory) dropTomb(key string) {
 // publish hands a change to the watchers; one that belongs before what they have
 // seen gives them a gap. Caller holds mu.
 func (m *Memory) publish(c change) {
-	if m.opts.Side != Alone && c.rev <= m.feed.newest() {
+	switch {
+	case m.loading:
+	case m.journal != nil: // when it is on the disk
+		if m.opts.Side != Alone && c.rev <= m.newest {
+			m.rev = m.opts.Side.next(max(m.rev, c.rev))
+			c = change{rev: m.rev} // a gap
+		}
+		m.newest = c.rev
+		m.journal.change(c)
+	case m.opts.Side != Alone && c.rev <= m.feed.newest():
 		m.rev = m.opts.Side.next(max(m.rev, c.rev))
 		m.feed.skip(m.rev)
-		return
+	default:
+		m.feed.publish(c)
 	}
-	m.feed.publish(c)
 }
 
 func (f *feed) newest() Revision {
@@ -104,6 +115,16 @@ func (m *Memory) apply(ctx context.Context, in Item) (bool, error) {
 		return false, ErrTooLarge
 	}
 	value := bytes.Clone(in.Value)
+	for {
+		ok, err := m.tryApply(ctx, in, value)
+		if err != errNoRoomYet {
+			return ok, err
+		}
+		m.journal.await(ctx.Done())
+	}
+}
+
+func (m *Memory) tryApply(ctx context.Context, in Item, value []byte) (bool, error) {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
@@ -113,17 +134,22 @@ func (m *Memory) apply(ctx context.Context, in Item) (bool, error) {
 	if t, dead := m.tombs.byKey[in.Key]; dead && t.rev >= in.Revision || old != nil && old.rev >= in.Revision {
 		return false, nil
 	}
+	if in.Deleted && m.journal != nil {
+		if err := m.journal.room(2*len(in.Key) + recordRoom + recordOverhead); err != nil {
+			return false, err
+		}
+	}
 	switch {
 	case !in.Deleted:
-		if err := m.set(old, in.Key, value, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written), applied: true}); err != nil {
+		if _, err := m.set(old, in.Key, value, in.Revision, PutOptions{TTL: in.TTL, Origin: in.Origin, written: nanosOf(in.Written), applied: true}); err != nil {
 			return false, err
 		}
 	case old != nil:
 		m.remove(old, in.Revision)
 		m.setAlarm()
-		m.addTomb(in.Key, in.Revision)
+		m.addTomb(in.Key, in.Revision, time.Now())
 	default:
-		m.addTomb(strings.Clone(in.Key), in.Revision)
+		m.addTomb(strings.Clone(in.Key), in.Revision, time.Now())
 	}
 	m.rev = max(m.rev, in.Revision)
 	return true, nil
@@ -184,11 +210,27 @@ func (m *Memory) Scan(ctx context.Context, b *BucketSet, cursor string) ([]Item,
 
 // Advance makes the next revision one after rev.
 func (m *Memory) Advance(ctx context.Context, rev Revision) error {
+	for {
+		err := m.tryAdvance(ctx, rev)
+		if err != errNoRoomYet {
+			return err
+		}
+		m.journal.await(ctx.Done())
+	}
+}
+
+func (m *Memory) tryAdvance(ctx context.Context, rev Revision) error {
 	err := m.lock(ctx)
 	defer m.mu.Unlock()
-	if err != nil {
+	if err != nil || rev <= m.rev {
 		return err
 	}
-	m.rev = max(m.rev, rev)
+	if m.journal != nil {
+		if err := m.journal.room(0); err != nil {
+			return err
+		}
+		m.journal.advance(rev)
+	}
+	m.rev = rev
 	return nil
 }

@@ -18,6 +18,8 @@ type outbox struct {
 
 	mu     sync.Mutex
 	buf    []byte
+	late   []byte // messages that wait for the disk, see holdUntil
+	marks  []mark // ends of those in late that wait for one record
 	spare  []byte
 	room   chan struct{} // closed when buf was taken; nil while nobody waits
 	err    error
@@ -64,6 +66,59 @@ func (o *outbox) hold(m proto.Message) error {
 	return err
 }
 
+// mark says that the bytes before end may leave when a record of a journal is on the
+// disk.
+type mark struct {
+	end int
+	seq uint64
+}
+
+// holdUntil appends a message that may leave when a record is on the disk; release says
+// so. Such messages keep their order, others overtake them.
+func (o *outbox) holdUntil(m proto.Message, seq uint64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	late, err := proto.AppendMessage(o.late, m)
+	o.late = late
+	if n := len(o.marks); n > 0 && o.marks[n-1].seq >= seq {
+		o.marks[n-1].end = len(late)
+	} else {
+		o.marks = append(o.marks, mark{len(late), seq})
+	}
+	return err
+}
+
+// release lets those messages leave that waited for a record, or for one before it. An
+// error says that the others will never be on the disk: the connection ends.
+func (o *outbox) release(seq uint64, err error) {
+	o.mu.Lock()
+	n, end := 0, 0
+	for n < len(o.marks) && o.marks[n].seq <= seq {
+		end = o.marks[n].end
+		n++
+	}
+	if end == len(o.late) && len(o.buf) == 0 {
+		o.buf, o.late = o.late, o.buf
+	} else {
+		o.buf = append(o.buf, o.late[:end]...)
+		o.late = o.late[:copy(o.late, o.late[end:])]
+	}
+	o.marks = o.marks[:copy(o.marks, o.marks[n:])]
+	for i := range o.marks {
+		o.marks[i].end -= end
+	}
+	o.mu.Unlock()
+	if err != nil {
+		o.close(err)
+		o.notify(err)
+		return
+	}
+	o.flush()
+}
+
 // flush has the writer send what is there.
 func (o *outbox) flush() {
 	select {
@@ -83,7 +138,7 @@ func (o *outbox) waitRoomContext(ctx context.Context, limit int) error {
 func (o *outbox) wait(quit <-chan struct{}, limit int) error {
 	for {
 		o.mu.Lock()
-		if o.err != nil || len(o.buf) < limit {
+		if o.err != nil || len(o.buf)+len(o.late) < limit {
 			defer o.mu.Unlock()
 			return o.err
 		}

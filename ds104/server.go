@@ -133,6 +133,10 @@ func (m *Memory) revision() Revision {
 	defer m.mu.Unlock()
 	return m.rev
 }
+func (l *Log) side() Side         { return l.mem.side() }
+func (l *Log) limit() int         { return l.mem.limit() }
+func (l *Log) revision() Revision { return l.mem.revision() }
+
 func (b *Bolt) side() Side { return b.opts.Side }
 func (b *Bolt) limit() int { return b.opts.MaxValue }
 func (b *Bolt) revision() Revision {
@@ -168,6 +172,7 @@ type Server struct {
 	listeners map[net.Listener]bool
 	conns     map[*serverConn]bool
 	closed    bool
+	failure   error // of the store
 
 	accepted, refused, dropped, requests, failures, watches atomic.Int64
 }
@@ -204,8 +209,8 @@ func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
 }
 
 // Serve accepts connections until the server is closed or the listener fails, and
-// closes the listener. It returns ErrServerClosed after Shutdown or Close. Several
-// listeners may be served at once.
+// closes the listener. It returns ErrServerClosed after Shutdown or Close, and the error
+// of the store when that has failed for good. Several listeners may be served at once.
 func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Lock()
 	if s.closed {
@@ -223,6 +228,17 @@ func (s *Server) Serve(ln net.Listener) error {
 		delete(s.listeners, ln)
 		s.mu.Unlock()
 	}()
+	if st, ok := s.store.(fallible); ok {
+		over := make(chan struct{})
+		defer close(over)
+		s.wg.Go(func() {
+			select {
+			case <-st.Done():
+				s.fail(st.Err())
+			case <-over:
+			}
+		})
+	}
 	for failures := 0; ; {
 		conn, err := ln.Accept()
 		if err == nil {
@@ -231,7 +247,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			continue
 		}
 		if s.ctx.Err() != nil || s.isClosed() {
-			return ErrServerClosed
+			return s.ended()
 		}
 		var temporary interface{ Temporary() bool } // too many open files
 		if !errors.As(err, &temporary) || !temporary.Temporary() || failures == 100 {
@@ -246,6 +262,34 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		t.Stop()
 	}
+}
+
+// fallible is a store that can fail for good, as a Log does.
+type fallible interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
+// fail ends the server because its store has failed: clients go to the other side.
+func (s *Server) fail(err error) {
+	s.mu.Lock()
+	if s.failure == nil && !s.closed {
+		s.failure = err
+		s.opts.Logger.Error("store failed", "err", err)
+	}
+	s.mu.Unlock()
+	s.cancel()
+	s.stop((*serverConn).abort)
+}
+
+// ended returns why the server has ended.
+func (s *Server) ended() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return s.failure
+	}
+	return ErrServerClosed
 }
 
 func (s *Server) isClosed() bool {

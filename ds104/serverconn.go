@@ -47,6 +47,11 @@ type serverConn struct {
 	mu      sync.Mutex
 	watches map[uint32]context.CancelFunc
 
+	mem     *Memory  // of the store, when a request of it never waits; else nil
+	journal *journal // of mem, or nil
+	batch   *batch   // the flush that is to release answers
+	newest  uint64   // seq that the last answer depends on
+
 	put proto.PutReq // scratch of the reader
 	get proto.GetReq
 	ack proto.PutConf
@@ -57,6 +62,12 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	c := &serverConn{s: s, conn: conn, watches: map[uint32]context.CancelFunc{}, slots: make(chan struct{}, s.opts.MaxRequests), maxVal: MaxValue}
 	if s.local != nil {
 		c.maxVal = s.local.limit()
+	}
+	switch st := s.store.(type) {
+	case *Memory:
+		c.mem = st
+	case *Log:
+		c.mem, c.journal = st.mem, st.j
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.out = newOutbox(conn, s.opts.WriteTimeout, func(error) { c.abort() })
@@ -88,6 +99,9 @@ func (c *serverConn) run() {
 		c.cancel()
 	}
 	c.workers.Wait()
+	if c.journal != nil && c.leaving.Load() { // what was read is answered
+		_ = c.journal.wait(c.ctx, c.newest)
+	}
 	c.cancel()
 	c.out.close(ErrClosed)
 	writer.Wait() // bounded by WriteTimeout
@@ -142,6 +156,9 @@ func (c *serverConn) read() error {
 		}
 		if !fr.Ready() { // answers to requests that came together leave together
 			c.out.flush()
+			if c.journal != nil {
+				c.journal.flush()
+			}
 		}
 		if err := c.out.waitRoom(opts.MaxClientBytes); err != nil {
 			return err
@@ -197,18 +214,18 @@ func (c *serverConn) open(t proto.MessageType, body []byte) error {
 
 // frame works on one request. An error ends the connection.
 func (c *serverConn) frame(t proto.MessageType, body []byte) error {
-	if mem, ok := c.s.store.(*Memory); ok { // never waits: no goroutine, no copies
+	if c.mem != nil { // no goroutine, no copies
 		switch t {
 		case proto.TypePutReq:
 			if err := c.put.DecodeFrom(body, proto.CurrentVersion); err != nil {
 				return err
 			}
-			return c.putMemory(mem)
+			return c.putMemory()
 		case proto.TypeGetReq:
 			if err := c.get.DecodeFrom(body, proto.CurrentVersion); err != nil {
 				return err
 			}
-			return c.getMemory(mem)
+			return c.getMemory()
 		}
 	}
 	m, err := proto.DecodeMessage(t, body)
@@ -249,32 +266,54 @@ func (c *serverConn) frame(t proto.MessageType, body []byte) error {
 	return nil
 }
 
-func (c *serverConn) putMemory(mem *Memory) error {
+func (c *serverConn) putMemory() error {
 	m := &c.put
-	rev, err := Revision(0), c.checkWrite(m.Flags, m.Term)
+	rev, seq, err := Revision(0), uint64(0), c.checkWrite(m.Flags, m.Term)
 	o := c.putOptions(m)
 	if err == nil {
 		if err = checkPut(len(m.Key), len(m.Value), c.maxVal, &o); err == nil {
-			rev, err = mem.put(c.ctx, string(m.Key), m.Value, o) // the decoded value is ours
+			rev, seq, err = c.mem.put(c.ctx, string(m.Key), m.Value, o) // the decoded value is ours
 		}
 	}
 	if err != nil {
-		c.fail(m.InvokeID, err)
-		return nil
+		return c.failAt(m.InvokeID, err, seq)
 	}
 	c.ack.InvokeID, c.ack.Revision, c.ack.Written = m.InvokeID, uint64(rev), uint64(o.written)
-	return c.out.hold(&c.ack)
+	return c.answer(&c.ack, seq)
 }
 
-func (c *serverConn) getMemory(mem *Memory) error {
-	it, err := mem.peek(c.ctx, c.get.Key)
+func (c *serverConn) getMemory() error {
+	it, seq, err := c.mem.peek(c.ctx, c.get.Key)
 	if err != nil {
-		c.fail(c.get.InvokeID, err)
-		return nil
+		return c.failAt(c.get.InvokeID, err, seq)
 	}
 	c.got.InvokeID, c.got.Revision, c.got.TTL, c.got.Value = c.get.InvokeID, uint64(it.Revision), uint64(until(it.Expires)), it.Value
 	c.got.Origin, c.got.Written = it.Origin, uint64(nanosOf(it.Written))
-	return c.out.hold(&c.got)
+	return c.answer(&c.got, seq)
+}
+
+// answer sends an answer, not before what it depends on is on the disk.
+func (c *serverConn) answer(m proto.Message, seq uint64) error {
+	if c.journal == nil || seq <= c.journal.durable.Load() {
+		return c.out.hold(m)
+	}
+	if err := c.out.holdUntil(m, seq); err != nil {
+		return err
+	}
+	c.newest = max(c.newest, seq)
+	if b := c.journal.of(seq); b == nil || b != c.batch {
+		c.journal.release(c.out, b)
+		c.batch = b
+	}
+	return nil
+}
+
+// failAt is fail for an error that depends on a record of the journal.
+func (c *serverConn) failAt(id uint32, err error, seq uint64) error {
+	if m := c.failure(id, err); m != nil {
+		return c.answer(m, seq)
+	}
+	return nil
 }
 
 // checkWrite reports whether this side may do a write.
@@ -289,18 +328,26 @@ func (c *serverConn) checkWrite(f proto.PutFlags, term uint64) error {
 }
 
 func (c *serverConn) fail(id uint32, err error) {
+	if m := c.failure(id, err); m != nil {
+		_ = c.out.add(m)
+	}
+}
+
+// failure returns the answer to a request that has failed; nil when the connection has
+// to end instead.
+func (c *serverConn) failure(id uint32, err error) *proto.FailureConf {
 	if c.ctx.Err() != nil {
 		// The server was closed in the middle: whether a write was done is not sure, so
 		// the client has to see a broken connection.
 		c.abort()
-		return
+		return nil
 	}
 	c.s.failures.Add(1)
 	status := statusOf(err)
 	if status == proto.StatusInternal {
 		c.s.opts.Logger.Error("store failed", "client", c.name, "err", err)
 	}
-	_ = c.out.add(&proto.FailureConf{InvokeID: id, Status: status, Term: c.s.council.stats().Term})
+	return &proto.FailureConf{InvokeID: id, Status: status, Term: c.s.council.stats().Term}
 }
 
 func (c *serverConn) reply(id uint32, m proto.Confirm, err error) {
