@@ -1,15 +1,12 @@
 package ds104_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -203,100 +200,6 @@ func TestBoltWritersShareFlushes(t *testing.T) {
 	wg.Wait()
 	if s := b.Stats(); s.Entries != n || s.Commits >= n/2 {
 		t.Errorf("%d flushes for %d concurrent writers", s.Commits, n)
-	}
-}
-
-// killEnv makes the test binary a writer that is to be killed.
-const killEnv = "CONNECTS_DS104_KILL_FILE"
-
-// value is long enough to span pages, and a torn one is recognised.
-func value(i int) []byte { return bytes.Repeat([]byte(fmt.Sprintf("%06d.", i)), 1+i%900) }
-
-// writeUntilKilled is the process that TestKilledWriter kills. It prints the
-// number of each put that was acknowledged.
-func writeUntilKilled(path string) error {
-	b, err := ds104.OpenBolt(path, nil)
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			for i := w; i < 1000; i += 4 {
-				_, err := b.Put(context.Background(), strconv.Itoa(i), value(i), ds104.PutOptions{})
-				mu.Lock()
-				if err == nil {
-					fmt.Printf("acknowledged %d\n", i)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return b.Close()
-}
-
-func TestKilledWriter(t *testing.T) {
-	rounds := 100
-	if testing.Short() {
-		rounds = 5
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for round := range rounds {
-		path := filepath.Join(t.TempDir(), "s")
-		cmd := exec.CommandContext(t.Context(), self)
-		cmd.Env = append(os.Environ(), killEnv+"="+path)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		stopAt := 1 + rand.IntN(100)
-		var acknowledged []int
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			var i int
-			if _, err := fmt.Sscanf(lines.Text(), "acknowledged %d", &i); err != nil {
-				continue
-			}
-			if acknowledged = append(acknowledged, i); len(acknowledged) == stopAt {
-				if err := cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		_ = cmd.Wait() // killed
-		if len(acknowledged) < stopAt {
-			t.Fatalf("round %d: the writer ended by itself after %d of %d", round, len(acknowledged), stopAt)
-		}
-		b, err := ds104.OpenBolt(path, nil)
-		if err != nil {
-			t.Fatalf("round %d: %v", round, err)
-		}
-		for _, i := range acknowledged {
-			if e, err := b.Get(t.Context(), strconv.Itoa(i)); err != nil || !bytes.Equal(e.Value, value(i)) {
-				t.Errorf("round %d: acknowledged put %d: %d bytes, %v", round, i, len(e.Value), err)
-			}
-		}
-		entries := 0
-		for e, err := range b.List(t.Context(), "") {
-			if i, _ := strconv.Atoi(e.Key); err != nil || !bytes.Equal(e.Value, value(i)) {
-				t.Fatalf("round %d: torn %q, %v", round, e.Key, err)
-			}
-			entries++
-		}
-		if s := b.Stats(); s.Entries != entries {
-			t.Errorf("round %d: counts say %d entries, there are %d", round, s.Entries, entries)
-		}
-		if err := b.Close(); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

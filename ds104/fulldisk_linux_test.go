@@ -3,16 +3,24 @@ package ds104_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/internal/testnet"
 )
 
 func TestFullDisk(t *testing.T) {
+	for _, kind := range []string{"bolt", "log"} {
+		t.Run(kind, func(t *testing.T) { fullDisk(t, kind) })
+	}
+}
+
+func fullDisk(t *testing.T, kind string) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("SKIPPED: no right to mount a small disk: %v", err)
@@ -22,11 +30,15 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b, err := ds104.OpenBolt(filepath.Join(dir, "s"), nil)
+	b, err := openDurable(kind, filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 200<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	n := testnet.New()
 	serve(t, n, "s:1", b, nil)
 	c := client(t, n, "s:1", nil)
@@ -46,7 +58,29 @@ func TestFullDisk(t *testing.T) {
 	if _, err := c.Get(t.Context(), fmt.Sprintf("k%03d", good)); !errors.Is(err, ds104.ErrNotFound) {
 		t.Errorf("what was refused: %v", err)
 	}
-	if b.Stats().Failed == 0 {
+	if b, ok := b.(*ds104.Bolt); ok && b.Stats().Failed == 0 {
 		t.Error("failed commits are not counted")
+	}
+	if l, ok := b.(*ds104.Log); ok {
+		if l.Err() != nil {
+			t.Errorf("a full disk is no failed one: %v", l.Err())
+		}
+		if _, err := l.Put(t.Context(), "k", []byte(value), ds104.PutOptions{}); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("put: %v, want what the file system says", err)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		put := func() bool {
+			_, err := c.Put(t.Context(), "room again", []byte(value), ds104.PutOptions{})
+			return err == nil
+		}
+		for range 200 {
+			if put() {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Error("the store does not use the room that there is again")
 	}
 }

@@ -86,9 +86,10 @@ type Log struct {
 	closeOnce  sync.Once
 	closeErr   error
 
-	mu    sync.Mutex
-	bases int64
-	base  uint64 // the newest
+	mu       sync.Mutex
+	bases    int64
+	base     uint64 // the newest
+	segments int    // that are complete, since the base
 }
 
 var _ Replica = (*Log)(nil)
@@ -209,10 +210,17 @@ func (l *Log) Close() error {
 		l.cancel()
 		l.wg.Wait()
 		err := l.j.close()
+		if cur := l.j.cur; cur.off == segmentHead && cur.number != l.base {
+			l.dir.recycle(cur.number) // nothing was written
+		}
 		l.closeErr = stderrors.Join(err, l.mem.Close(), l.dir.close())
 	})
 	return l.closeErr
 }
+
+// maxSegments is how many segments are read at most when the store is opened often and
+// little is written.
+const maxSegments = 16
 
 // compactWait is how long a base that could not be written waits for the next attempt.
 const compactWait = time.Minute

@@ -28,8 +28,17 @@ func (l *Log) look() {
 	}
 }
 
+// rotated is called when a segment is complete.
+func (l *Log) rotated() {
+	l.mu.Lock()
+	l.segments++
+	l.mu.Unlock()
+	l.look()
+}
+
 // compactor writes a base when the changes since the last one are more than what there
-// is, and more than two segments.
+// is, and more than two segments, or when they are in many segments, or when the disk
+// is full and less is needed.
 func (l *Log) compactor() {
 	for {
 		select {
@@ -38,9 +47,12 @@ func (l *Log) compactor() {
 		case <-l.due:
 		}
 		l.j.mu.Lock()
-		changes := l.j.logBytes
+		changes, full := l.j.logBytes, l.j.noRoom != nil
 		l.j.mu.Unlock()
-		if changes < max(2*l.dir.max, l.mem.Stats().Bytes) {
+		l.mu.Lock()
+		segments := l.segments
+		l.mu.Unlock()
+		if held := l.mem.Stats().Bytes; changes < max(2*l.dir.max, held) && segments < maxSegments && !(full && changes > held) {
 			continue
 		}
 		if l.Compact(l.ctx) != nil {
@@ -190,6 +202,7 @@ func (l *Log) retire(n uint64) {
 	old := l.base
 	l.base = n
 	l.bases++
+	l.segments = 0
 	l.mu.Unlock()
 	l.j.mu.Lock()
 	l.j.logBytes = l.j.cur.size - l.j.cur.left

@@ -51,8 +51,9 @@ type journal struct {
 	spare    []byte // a buffer for parts
 	scratch  []byte // for encryption; of run
 	flushes  int64
-	logBytes int64 // of blocks since the last base
-	rotated  func()
+	logBytes int64  // of blocks since the last base
+	rotated  func() // a segment is complete
+	starved  func() // there is no room for another one
 }
 
 // part is what one flush brings to one segment.
@@ -139,6 +140,7 @@ func (j *journal) make(need int64) {
 			j.next, j.tired, j.noRoom = s, err != nil, nil
 			if err != nil && j.wanted > 0 {
 				j.noRoom, j.noRoomAt = err, time.Now()
+				j.starved()
 			}
 			j.making, j.wanted = false, 0
 			j.stir()

@@ -62,7 +62,7 @@ func (l *Log) start(cur *segment, seq uint64, logBytes int64) {
 	m := l.mem
 	l.j = &journal{
 		dir: l.dir, seal: l.dir.seal, feed: &m.feed, kick: make(chan struct{}, 1), ended: make(chan struct{}), seq: seq, cur: cur,
-		batch: newBatch(), moved: make(chan struct{}), logBytes: logBytes, rotated: l.look,
+		batch: newBatch(), moved: make(chan struct{}), logBytes: logBytes, rotated: l.rotated, starved: l.look,
 	}
 	l.j.durable.Store(seq)
 	m.mu.Lock()
@@ -109,11 +109,15 @@ func (l *Log) load(logs, bases []uint64) (seq uint64, logBytes int64, err error)
 			return 0, 0, err
 		}
 		seq, err = r.replay(seq, l.take)
-		logBytes += r.off
 		r.close()
 		if err != nil {
 			return 0, 0, err
 		}
+		if logBytes += r.off; r.off == segmentHead && n != l.base {
+			l.dir.recycle(n) // nothing was written
+			continue
+		}
+		l.segments++
 	}
 	slices.SortFunc(m.tombs.order, func(a, b oldTomb) int { // a base has them in another order
 		return cmp.Compare(unixNanos(m.tombs.byKey[a.key].at), unixNanos(m.tombs.byKey[b.key].at))
