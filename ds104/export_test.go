@@ -1,8 +1,45 @@
 package ds104
 
+import (
+	"bytes"
+	"time"
+)
+
 // BreakDisk makes the next write of a Log to its disk fail.
 func BreakDisk(l *Log) {
 	l.j.mu.Lock()
 	defer l.j.mu.Unlock()
 	_ = l.j.cur.f.Close()
+}
+
+// CutRecords takes records off a block until one is damaged. It returns how many bytes
+// they had, and them written again.
+func CutRecords(b []byte) (used int, again []byte) {
+	for rest := b; ; {
+		r, next, err := cutRecord(rest)
+		if err != nil {
+			return len(b) - len(rest), again
+		}
+		rest = next
+		switch r.kind {
+		case recPut:
+			again = appendPut(again, &item{key: string(r.key), value: r.value, rev: r.rev, expires: expiryOf(r.expires), written: r.at, origin: &OriginUse{Origin: string(r.origin)}})
+		case recRemove:
+			again = appendRemove(again, string(r.key), r.rev)
+		case recTomb:
+			again = appendTomb(again, string(r.key), tomb{r.rev, time.Unix(0, r.at)})
+		default:
+			again = appendNumber(again, r.kind, uint64(r.rev))
+		}
+	}
+}
+
+// ReadSegment reads a file as segment 1 and returns the number of its records.
+func ReadSegment(b []byte) (records int, err error) {
+	r := newSegmentReader(bytes.NewReader(b), int64(len(b)), "f", 1, nil)
+	if err := r.readHead(); err != nil {
+		return 0, err
+	}
+	_, err = r.replay(0, func(*record) error { records++; return nil })
+	return records, err
 }

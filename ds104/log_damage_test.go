@@ -36,7 +36,7 @@ func blocks(b []byte) (out []block) {
 }
 
 // fewPuts makes a store with n puts, one in each block, and returns its only segment.
-func fewPuts(t *testing.T, dir string, n int, o *ds104.LogOptions) string {
+func fewPuts(t testing.TB, dir string, n int, o *ds104.LogOptions) string {
 	t.Helper()
 	l, err := ds104.OpenLog(dir, o)
 	if err != nil {

@@ -135,7 +135,8 @@ func (s *segment) write(block []byte) error {
 type segmentReader struct {
 	segment
 	path string
-	end  int64 // size of the file
+	src  io.ReaderAt
+	end  int64 // size of src
 	seal cipher.AEAD
 	buf  []byte
 }
@@ -147,7 +148,13 @@ func openSegment(path string, number uint64, seal cipher.AEAD) (*segmentReader, 
 	if err != nil {
 		return nil, errors.Wrap(err, "ds104: open")
 	}
-	r := &segmentReader{segment: segment{f: f, number: number, off: segmentHead}, path: path, seal: seal}
+	st, err := f.Stat()
+	if err != nil {
+		_ = f.Close()
+		return nil, errors.Wrap(err, "ds104: open")
+	}
+	r := newSegmentReader(f, st.Size(), path, number, seal)
+	r.f = f
 	if err := r.readHead(); err != nil {
 		_ = f.Close()
 		return nil, errors.WithMessage(err, path)
@@ -155,16 +162,15 @@ func openSegment(path string, number uint64, seal cipher.AEAD) (*segmentReader, 
 	return r, nil
 }
 
+func newSegmentReader(src io.ReaderAt, size int64, path string, number uint64, seal cipher.AEAD) *segmentReader {
+	return &segmentReader{segment: segment{number: number, off: segmentHead}, path: path, src: src, end: size, seal: seal}
+}
+
 var errNoHead = stderrors.New("ds104: a segment without a head")
 
 func (r *segmentReader) readHead() error {
-	st, err := r.f.Stat()
-	if err != nil {
-		return errors.Wrap(err, "ds104: open")
-	}
-	r.end = st.Size()
 	var h [segmentHead]byte
-	if _, err := io.ReadFull(r.f, h[:]); err != nil {
+	if n, _ := r.src.ReadAt(h[:], 0); n < len(h) {
 		return errNoHead
 	}
 	if string(h[:6]) == segmentMagic && binary.BigEndian.Uint16(h[6:]) > segmentVersion {
@@ -219,7 +225,7 @@ func (r *segmentReader) blockAt(off int64, h []byte) (payload []byte, ok bool, e
 	if off+blockHead > r.end {
 		return nil, false, nil
 	}
-	if _, err := r.f.ReadAt(h, off); err != nil {
+	if _, err := r.src.ReadAt(h, off); err != nil {
 		return nil, false, errors.Wrap(err, "ds104: read")
 	}
 	n := int64(binary.BigEndian.Uint32(h))
@@ -230,7 +236,7 @@ func (r *segmentReader) blockAt(off int64, h []byte) (payload []byte, ok bool, e
 		r.buf = make([]byte, n)
 	}
 	payload = r.buf[:n]
-	if _, err := r.f.ReadAt(payload, off+blockHead); err != nil {
+	if _, err := r.src.ReadAt(payload, off+blockHead); err != nil {
 		return nil, false, errors.Wrap(err, "ds104: read")
 	}
 	return payload, binary.BigEndian.Uint32(h[4:]) == r.blockSum(h, payload), nil
@@ -244,7 +250,7 @@ func (r *segmentReader) after(seq uint64) error {
 	var h [blockHead]byte
 	looks := 0 // bounded: values may be made to look like blocks
 	for base := r.off + blockAlign; base < r.end; base += window {
-		n, err := r.f.ReadAt(buf, base)
+		n, err := r.src.ReadAt(buf, base)
 		if err != nil && err != io.EOF {
 			return errors.Wrap(err, "ds104: read")
 		}
