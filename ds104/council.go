@@ -15,8 +15,12 @@ type council struct {
 	voters   map[string]*voter
 	memory   time.Duration
 	tieAfter time.Duration
-	electing bool // one election at a time
+	electing bool      // one election at a time
+	unfit    time.Time // until then it does not decide: its store has failed
 }
+
+// unfitFor is how long a side whose store has failed refuses to decide.
+const unfitFor = 2 * time.Second
 
 // voter is a connector.
 type voter struct {
@@ -72,6 +76,15 @@ func (c *council) learn(term uint64) {
 	if term > c.term && term <= maxTerm {
 		c.term, c.deciding = term, false
 	}
+}
+
+// resign ends what this side decides, because its store has failed: the disk is full, say.
+// The voters turn to the other side.
+func (c *council) resign() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deciding = false
+	c.unfit = time.Now().Add(unfitFor)
 }
 
 // hear takes over a term that is in use.
@@ -156,6 +169,10 @@ func (c *council) vote(name string, term uint64, won func() error) (votes int, s
 	if v == nil || term == 0 || term > maxTerm || sideOf(term) != c.side {
 		c.mu.Unlock()
 		return 0, c.stats(), ErrInvalid
+	}
+	if time.Now().Before(c.unfit) {
+		c.mu.Unlock()
+		return 0, c.stats(), ErrUndecided
 	}
 	v.vote = max(v.vote, term)
 	for _, x := range c.voters {

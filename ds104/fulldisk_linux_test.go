@@ -21,15 +21,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func fullDisk(t *testing.T, kind string) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("SKIPPED: no right to mount a small disk: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smallDisk(t)
 	b, err := openDurable(kind, filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)
@@ -82,5 +74,68 @@ func fullDisk(t *testing.T, kind string) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		t.Error("the store does not use the room that there is again")
+	}
+}
+
+// smallDisk returns a directory with room for 1 MB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("SKIPPED: no right to mount a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// The disk of the deciding side is full, or fails: no call of the pair does.
+func TestPairOverABadDisk(t *testing.T) {
+	for name, broken := range map[string]bool{"full": false, "failing": true} {
+		t.Run(name, func(t *testing.T) {
+			a, err := ds104.OpenLog(filepath.Join(smallDisk(t), "s"), &ds104.LogOptions{SegmentSize: 64 << 10, Side: ds104.SideA})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			p := &pair{n: testnet.New()}
+			sa, err := ds104.NewServer(a, &ds104.ServerOptions{Side: ds104.SideA})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sa.Close()
+			ln, err := p.n.Listen(addrA)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _ = sa.Serve(ln) }()
+			p.stores[1] = ds104.NewMemory(&ds104.MemoryOptions{Side: ds104.SideB})
+			p.srv[1] = serve(t, p.n, addrB, p.stores[1], &ds104.ServerOptions{Side: ds104.SideB})
+			c := p.connect(t, "c1", nil)
+			ready(t, c)
+			if st := c.Stats(); st.Lead != ds104.SideA {
+				t.Fatalf("%v decides", st.Lead)
+			}
+			value := strings.Repeat("v", 20_000)
+			for i := range 200 { // four times what the disk has room for
+				if i == 10 && broken {
+					ds104.BreakDisk(a)
+				}
+				key := fmt.Sprintf("k%03d", i)
+				if _, err := c.Put(t.Context(), key, []byte(value), ds104.PutOptions{IfAbsent: true}); err != nil {
+					t.Fatalf("put %d: %v", i, err)
+				}
+				mustGet(t, c, key, value)
+			}
+			if st := c.Stats(); st.Lead != ds104.SideB {
+				t.Errorf("%v decides", st.Lead)
+			}
+			if n := len(content(t, c)); n != 200 {
+				t.Errorf("%d entries", n)
+			}
+		})
 	}
 }

@@ -86,6 +86,7 @@ type side struct {
 	since   time.Time
 	last    SyncStats
 	retry   time.Time // not before: a sync has failed
+	unfit   time.Time // until then nobody votes for it: it has refused to decide
 }
 
 // Pair is a [Store] on two servers, A and B, that hold the same.
@@ -111,7 +112,9 @@ type side struct {
 //
 //   - from when more than half of the voters that it knows have voted for it in a term,
 //   - until it hears of a higher term,
-//   - and only while at least half of the voters that it knows are connected.
+//   - and only while at least half of the voters that it knows are connected,
+//   - and while its store can write: a side whose disk is full gives the decision up,
+//     and the write that found that out goes on at the other side.
 //
 // So with the voters cut in two parts, at most one side has a majority that wants it,
 // and a side that has lost its majority stops by itself: a pair votes for the other
@@ -318,7 +321,7 @@ func (p *Pair) candidate() (*side, uint64) {
 		return s.up || s.c.Stats().LastError != nil || time.Since(p.started) > p.opts.Client.HeartbeatInterval+time.Second
 	}
 	for _, s := range []*side{a, b} {
-		if s.up && (s.level || !a.level && !b.level) && known(a) && known(b) && (s.level || !a.syncing) {
+		if s.up && !time.Now().Before(s.unfit) && (s.level || !a.level && !b.level) && known(a) && known(b) && (s.level || !a.syncing) {
 			return s, termFor(s.id, p.term)
 		}
 	}
@@ -330,7 +333,13 @@ func (p *Pair) vote(s *side, term uint64) {
 	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
 	defer cancel()
 	a, err := s.c.vote(ctx, term)
-	if err == nil && a.Deciding {
+	switch {
+	case err == nil && a.Deciding:
+		p.look()
+	case errors.Is(err, ErrUndecided): // its store has failed
+		p.mu.Lock()
+		s.unfit = time.Now().Add(unfitFor)
+		p.mu.Unlock()
 		p.look()
 	}
 }

@@ -235,7 +235,7 @@ func (p *Pair) write(ctx context.Context, w *pairWrite) (Revision, error) {
 				return e.Revision, nil
 			}
 			return 0, ErrRevision
-		case errors.Is(err, ErrUndecided), down(err):
+		case errors.Is(err, ErrUndecided), errors.Is(err, ErrInternal), down(err):
 			interrupted = interrupted || errors.Is(err, ErrInterrupted)
 			if time.Since(begin) > p.opts.DecideWait+max(p.opts.Client.Wait, 0) {
 				return 0, err

@@ -346,6 +346,7 @@ func (c *serverConn) failure(id uint32, err error) *proto.FailureConf {
 	status := statusOf(err)
 	if status == proto.StatusInternal {
 		c.s.opts.Logger.Error("store failed", "client", c.name, "err", err)
+		c.s.council.resign()
 	}
 	return &proto.FailureConf{InvokeID: id, Status: status, Term: c.s.council.stats().Term}
 }
