@@ -72,33 +72,6 @@ func BenchmarkList(b *testing.B) {
 	})
 }
 
-// TestMemoryDoesNotGrowWithTheList: 8 bytes for each row and what a sort of them takes.
-func TestMemoryDoesNotGrowWithTheList(t *testing.T) {
-	rows := 1_000_000
-	if testing.Short() {
-		rows = 100_000
-	}
-	var most uint64
-	var m runtime.MemStats
-	o := &outboundcsv.Options{SpoolDir: t.TempDir(), Progress: func(read, written int) {
-		if (read+written)%50_000 == 0 {
-			runtime.ReadMemStats(&m)
-			most = max(most, m.HeapAlloc)
-		}
-	}}
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	before := m.HeapAlloc
-	res, err := outboundcsv.Export(t.Context(), outboundcsv.DefaultProfile(), benchCalls(rows), io.Discard, o)
-	if err != nil || res.Written != rows {
-		t.Fatal(res, err)
-	}
-	t.Logf("%d rows, at most %d KiB of heap", rows, (most-before)>>10)
-	if most > before+64<<20 {
-		t.Errorf("%d MiB of heap", (most-before)>>20)
-	}
-}
-
 // python writes the same columns from the same file with the csv module.
 const python = `import csv, json, sys
 with open(sys.argv[1], encoding="utf-8") as f, open(sys.argv[2], "w", encoding="cp1252", newline="") as out:

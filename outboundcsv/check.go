@@ -5,7 +5,10 @@ import "time"
 // Checker applies the rules of a profile to single planned calls without writing
 // them, so that a sender can be told at once which rows will be rejected. It
 // belongs to one goroutine.
-type Checker struct{ x *exporter }
+type Checker struct {
+	x   *exporter
+	row []byte
+}
 
 // NewChecker prepares a profile. year is that of the time zones; 0 is the current one.
 func NewChecker(p Profile, year int) (*Checker, error) {
@@ -15,7 +18,7 @@ func NewChecker(p Profile, year int) (*Checker, error) {
 	if year == 0 {
 		year = time.Now().Year()
 	}
-	return &Checker{newExporter(p, year)}, nil
+	return &Checker{x: newExporter(p, year)}, nil
 }
 
 // Check returns the codes of one call, sorted, and whether they reject it.
@@ -24,9 +27,7 @@ func (c *Checker) Check(call *PlannedCall) (codes []Code, rejected bool) {
 	if call.Action == ActionDelete {
 		return nil, false
 	}
-	_, set := c.x.convert(call)
-	if len(set) == 0 {
-		return nil, false
-	}
-	return set.sorted(), set.rejects()
+	var set codeSet
+	c.row, set = c.x.convert(c.row[:0], call, trimBlanks(call.ID))
+	return set.list(), set.rejects()
 }

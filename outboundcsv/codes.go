@@ -1,9 +1,6 @@
 package outboundcsv
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Code says what happened to a row or a list. Codes that begin with E_ reject
 // the row (or the list), codes that begin with W_ only tell.
@@ -41,20 +38,46 @@ const (
 // Rejects reports whether the code rejects.
 func (c Code) Rejects() bool { return strings.HasPrefix(string(c), "E_") }
 
-// codeSet collects the codes of one row. It is small, so a slice does.
-type codeSet []Code
+// codeSet has one bit for each code of rows, in the order of their names.
+type codeSet uint32
 
-func (s *codeSet) add(c Code) {
-	if !slices.Contains(*s, c) {
-		*s = append(*s, c)
+const (
+	accountInvalid codeSet = 1 << iota
+	accountMissing
+	accountTooLong
+	encodingLost
+	noPhone
+	rowTooLong
+	zoneDST
+	zoneRange
+	zoneUnknown
+	charset // the first that only warns
+	duplicateID
+	phoneDuplicate
+	extIgnored
+	phonesDropped
+	phoneInvalid
+	phoneTooLong
+	sanitized
+	truncated
+	allCodes = 1<<iota - 1
+)
+
+// rowCodes are the codes of the bits.
+var rowCodes = [...]Code{AccountInvalid, AccountMissing, AccountTooLong, Encoding, NoPhone, RowTooLong, ZoneDST, ZoneRange, ZoneUnknown,
+	Charset, DuplicateID, PhoneDuplicate, ExtIgnored, PhonesDropped, PhoneInvalid, PhoneTooLong, Sanitized, Truncated}
+
+func (s *codeSet) add(c codeSet) { *s |= c }
+
+func (s codeSet) rejects() bool { return s&(charset-1) != 0 }
+
+// list returns the codes, sorted; nil for none.
+func (s codeSet) list() []Code {
+	var out []Code
+	for i, c := range rowCodes {
+		if s&(1<<i) != 0 {
+			out = append(out, c)
+		}
 	}
-}
-
-func (s codeSet) rejects() bool { return slices.ContainsFunc(s, Code.Rejects) }
-
-// sorted returns the codes in a stable order.
-func (s codeSet) sorted() []Code {
-	out := slices.Clone([]Code(s))
-	slices.Sort(out)
 	return out
 }

@@ -29,8 +29,8 @@ func WriteDoNotCall(w io.Writer, p Profile, numbers iter.Seq[string], rejected f
 		var codes codeSet
 		s := x.number(number, &codes)
 		if s == "" {
-			if len(codes) > 0 && rejected != nil {
-				rejected(number, codes[0])
+			if codes != 0 && rejected != nil {
+				rejected(number, codes.list()[0])
 			}
 			continue
 		}

@@ -2,6 +2,7 @@ package outboundcsv
 
 import (
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 )
@@ -46,7 +47,7 @@ func newEncoder(name string) encoder {
 }
 
 // bom is what a file in this encoding begins with.
-func (e encoder) bom() string {
+func (e *encoder) bom() string {
 	if e.utf16 {
 		return "\xFF\xFE"
 	}
@@ -54,7 +55,7 @@ func (e encoder) bom() string {
 }
 
 // can reports whether the encoding has the character.
-func (e encoder) can(r rune) bool {
+func (e *encoder) can(r rune) bool {
 	switch {
 	case r < 0x80:
 		return true
@@ -69,32 +70,50 @@ func (e encoder) can(r rune) bool {
 	return true
 }
 
+// appendASCII writes a text of ASCII characters.
+func (e *encoder) appendASCII(dst, s []byte) []byte {
+	if !e.utf16 {
+		return append(dst, s...)
+	}
+	for _, c := range s {
+		dst = append(dst, c, 0)
+	}
+	return dst
+}
+
 // append writes s, which has only characters that the encoding can write.
-func (e encoder) append(dst []byte, s string) []byte {
+func (e *encoder) append(dst []byte, s string) []byte {
 	switch {
 	case e.utf16:
 		for _, r := range s {
-			if r1, r2 := utf16.EncodeRune(r); r1 != 0xFFFD {
-				dst = append(dst, byte(r1), byte(r1>>8), byte(r2), byte(r2>>8))
-				continue
-			}
-			dst = append(dst, byte(r), byte(r>>8))
+			dst = utf16le(dst, r)
 		}
 	case e.single != nil:
+		from := 0 // ASCII goes in one piece
 		for i, r := range s {
-			if r < 0x80 {
-				dst = append(dst, s[i])
+			if r < utf8.RuneSelf {
 				continue
 			}
-			if r > 0 && r < latinEnd {
+			dst = append(dst, s[from:i]...)
+			_, width := utf8.DecodeRuneInString(s[i:])
+			from = i + width
+			if r < latinEnd {
 				dst = append(dst, e.latin[r])
 				continue
 			}
 			b, _ := e.single.EncodeRune(r)
 			dst = append(dst, b)
 		}
+		dst = append(dst, s[from:]...)
 	default:
 		dst = append(dst, s...)
 	}
 	return dst
+}
+
+func utf16le(dst []byte, r rune) []byte {
+	if r1, r2 := utf16.EncodeRune(r); r1 != utf8.RuneError {
+		return append(dst, byte(r1), byte(r1>>8), byte(r2), byte(r2>>8))
+	}
+	return append(dst, byte(r), byte(r>>8))
 }

@@ -1,11 +1,9 @@
 package outboundcsv
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"iter"
-	"os"
 	"strings"
 	"time"
 
@@ -15,7 +13,7 @@ import (
 // Options of [Export]. nil and the zero value are usable.
 type Options struct {
 	// SpoolDir is where rows wait while the list is read; empty is the system's
-	// directory for temporary files. It needs about the size of the output.
+	// directory for temporary files. It needs about twice the size of the output. Nothing is left there, also after a kill.
 	SpoolDir string
 	// Now gives the year for which time zones are computed; nil is time.Now.
 	Now func() time.Time
@@ -23,7 +21,10 @@ type Options struct {
 	// the order of the list. codes are sorted and belong to the callee.
 	Row func(id string, codes []Code, rejected bool) error
 	// Progress, when set, is called now and then with the rows read and written.
+	// Writing begins when all were read.
 	Progress func(read, written int)
+
+	limits spoolLimits // zero values are the usual ones
 }
 
 // Result is the outcome of one list.
@@ -48,13 +49,19 @@ type exporter struct {
 	extLimit     [MaxPhones]int
 	zones        *zones
 	wantZone     bool
-	row          []byte // the encoded row under work
 	delimBytes   []byte // encoded
 	eolBytes     []byte
+	delimUnits   int
+	idFirst      uint32 // flagIDInRow, when rows begin with the id as it is
 	delimRune    rune   // 0 in fixed rows
-	numbers      []byte // of the row under work, one after the other
-	phoneValues  [MaxPhones]string
-	extValues    [MaxPhones]string
+	short        short
+
+	// Of the row under work: the numbers one after the other, where each ends, and
+	// their extensions.
+	numbers []byte
+	ends    [MaxPhones + 1]int
+	found   int
+	exts    [MaxPhones]string
 }
 
 // column is a profile column with its limit in UTF-16 units. For phones and
@@ -77,6 +84,7 @@ func newExporter(p Profile, year int) *exporter {
 	if x.delim != "" {
 		x.delimBytes = x.enc.append(nil, x.delim)
 		x.delimRune = []rune(x.delim)[0]
+		x.delimUnits = utf16Len(x.delim)
 	}
 	fixed := p.Format == Fixed
 	limit := func(all, width int) int {
@@ -117,67 +125,76 @@ func newExporter(p Profile, year int) *exporter {
 		}
 		x.columns = append(x.columns, out)
 	}
+	if x.columns[0].kind == kindAccount && !x.enc.utf16 {
+		x.idFirst = flagIDInRow
+	}
+	x.short.prepare(x)
 	return x
 }
 
-// convert applies the rules to one planned call. The encoded row without line
-// end is in x.row until the next call.
-func (x *exporter) convert(c *PlannedCall) (id string, codes codeSet) {
-	id = account(c.ID, x.delim, x.accountLimit, &codes)
-	x.phones(c, &codes)
-	var bias, dst string
-	if x.wantZone {
-		bias, dst = x.zones.times(c, &codes)
+// convert applies the rules to one planned call and appends the encoded row without
+// line end to dst. id is that of the call without outer blanks.
+func (x *exporter) convert(dst []byte, c *PlannedCall, id string) (row []byte, codes codeSet) {
+	plainID := x.short.account(id, x.accountLimit)
+	if !plainID {
+		account(id, x.delim, x.accountLimit, &codes)
 	}
-	x.row = x.row[:0]
-	units := 0
+	x.phones(c, &codes)
+	var bias, observed string
+	if x.wantZone {
+		bias, observed = x.zones.times(c, &codes)
+	}
+	units := (len(x.columns) - 1) * x.delimUnits
 	for i := range x.columns {
 		col := &x.columns[i]
-		var v string
-		ascii := false
+		if i == 0 {
+		} else if len(x.delimBytes) == 1 {
+			dst = append(dst, x.delimBytes[0])
+		} else {
+			dst = append(dst, x.delimBytes...)
+		}
+		n := 0
 		switch col.kind {
 		case kindAccount:
-			v = id
+			if plainID && !x.enc.utf16 {
+				dst, n = append(dst, id...), len(id)
+			} else {
+				dst, n = x.enc.append(dst, id), utf16Len(id)
+			}
 		case kindFirst:
-			v = x.text(c.FirstName, col.limit, &codes)
+			dst, n = x.text(dst, c.FirstName, col.limit, &codes)
 		case kindLast:
-			v = x.text(c.LastName, col.limit, &codes)
+			dst, n = x.text(dst, c.LastName, col.limit, &codes)
 		case kindCustom:
-			v = x.text(c.Custom[col.name], col.limit, &codes)
+			dst, n = x.text(dst, c.Custom[col.name], col.limit, &codes)
 		case kindPhone:
-			v, ascii = x.phoneValues[col.n], true
+			if col.n < x.found {
+				v := x.numbers[x.ends[col.n]:x.ends[col.n+1]]
+				dst, n = x.enc.appendASCII(dst, v), len(v)
+			}
 		case kindExt:
-			v, ascii = x.extValues[col.n], true
+			if col.n < x.found {
+				v := x.exts[col.n]
+				dst, n = x.enc.append(dst, v), len(v)
+			}
 		case kindBias:
-			v = bias
+			dst, n = x.enc.append(dst, bias), len(bias)
 		case kindDST:
-			v = dst
-		}
-		if i > 0 && x.delim != "" {
-			x.row = append(x.row, x.delimBytes...)
-			units++
-		}
-		n := len(v)
-		if !ascii {
-			n = utf16Len(v)
+			dst, n = x.enc.append(dst, observed), len(observed)
 		}
 		if col.width > 0 && n > col.width && (col.kind == kindBias || col.kind == kindDST) {
-			codes.add(RowTooLong) // a cut number would be another number
-		}
-		if ascii && !x.enc.utf16 {
-			x.row = append(x.row, v...)
-		} else {
-			x.row = x.enc.append(x.row, v)
-		}
-		for ; n < col.width; n++ {
-			x.row = x.enc.append(x.row, " ")
+			codes.add(rowTooLong) // a cut number would be another number
 		}
 		units += n
+		for ; n < col.width; n++ {
+			dst = x.enc.append(dst, " ")
+			units++
+		}
 	}
 	if units > MaxRow {
-		codes.add(RowTooLong)
+		codes.add(rowTooLong)
 	}
-	return id, codes
+	return dst, codes
 }
 
 // header is the row of column names.
@@ -197,11 +214,11 @@ func (x *exporter) header() []byte {
 	return x.enc.append(nil, strings.Join(names, x.delim))
 }
 
-// Export converts a list and writes it to w. Memory does not grow with the list
-// apart from 8 bytes for each row. When nothing is to be written (rule 13),
-// w is not touched. The error is that of the list (a *[SyntaxError]), of the
-// profile, of w, of the spool, or of ctx; bad rows are no errors.
-func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error], w io.Writer, o *Options) (Result, error) {
+// Export converts a list and writes it to w. Memory does not grow with the list:
+// rows wait in files without a name in the spool directory. When nothing is to be
+// written (rule 13), w is not touched. The error is that of the list (a *[SyntaxError]), of the
+// profile, of w, of the spool (a full disk, say), or of ctx; bad rows are no errors.
+func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error], w io.Writer, o *Options) (res Result, err error) {
 	if o == nil {
 		o = &Options{}
 	}
@@ -213,24 +230,13 @@ func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error],
 		now = o.Now
 	}
 	x := newExporter(p, now().Year())
-	f, err := os.CreateTemp(o.SpoolDir, "list-*.spool")
-	if err != nil {
-		return Result{}, errors.Wrap(err, "outboundcsv: spool")
-	}
-	defer func() {
-		f.Close()
-		os.Remove(f.Name())
-	}()
-	s := newSpool(f)
-	var res Result
-	var c PlannedCall // outside the loop: their addresses are taken
-	var rec record
+	s := newSpool(o.SpoolDir, o.limits)
+	defer s.close()
 	for call, err := range calls {
 		if err != nil {
 			return res, err
 		}
-		c = call
-		if res.Received++; res.Received%1000 == 0 {
+		if res.Received++; res.Received%progressRows == 0 {
 			if err := ctx.Err(); err != nil {
 				return res, err
 			}
@@ -238,39 +244,45 @@ func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error],
 				o.Progress(res.Received, 0)
 			}
 		}
-		rec = record{deleted: c.Action == ActionDelete}
-		if rec.deleted {
-			rec.id = strings.Trim(c.ID, " ")
-		} else {
-			rec.id, rec.codes = x.convert(&c)
-			if !rec.codes.rejects() {
-				rec.row = x.row
+		id := trimBlanks(call.ID)
+		start := s.begin()
+		row := len(s.buf)
+		var codes codeSet
+		flags := flagDeletion
+		if call.Action != ActionDelete {
+			flags = x.idFirst
+			if s.buf, codes = x.convert(s.buf, &call, id); codes.rejects() {
+				s.buf, flags = s.buf[:row], 0
 			}
 		}
-		if err := s.add(&rec); err != nil {
+		if err := s.end(start, id, codes, flags); err != nil {
 			return res, err
 		}
 	}
-	out := &rowWriter{w: bufio.NewWriterSize(w, 64<<10), x: x}
-	err = s.each(ctx, func(rec *record) error {
-		if rec.deleted {
+	if err := s.seen.settle(ctx, s); err != nil {
+		return res, err
+	}
+	out := &rowWriter{w: w, x: x}
+	done := 0
+	err = s.each(ctx, func(r *record, deleted bool) error {
+		if done++; done%progressRows == 0 && o.Progress != nil {
+			o.Progress(res.Received, res.Written)
+		}
+		if deleted {
 			res.Deleted++
 			return nil
 		}
-		rejected := rec.codes.rejects()
+		rejected := r.codes.rejects()
 		if rejected {
 			res.Rejected++
 		} else {
 			res.Written++
-			if err := out.write(rec.row); err != nil {
+			if err := out.write(r.row); err != nil {
 				return err
 			}
 		}
-		if o.Progress != nil && res.Written%1000 == 0 {
-			o.Progress(res.Received, res.Written)
-		}
-		if o.Row != nil && len(rec.codes) > 0 {
-			return o.Row(rec.id, rec.codes.sorted(), rejected)
+		if r.codes != 0 && o.Row != nil {
+			return o.Row(string(r.id), r.codes.list(), rejected)
 		}
 		return nil
 	})
@@ -289,33 +301,49 @@ func Export(ctx context.Context, p Profile, calls iter.Seq2[PlannedCall, error],
 	return res, out.close()
 }
 
+// progressRows is how many rows pass between two looks at the context and two calls of
+// [Options.Progress].
+const progressRows = 1000
+
 // rowWriter puts line ends between rows.
 type rowWriter struct {
-	w    *bufio.Writer
-	x    *exporter
-	rows int
+	w   io.Writer
+	x   *exporter
+	buf []byte
+	any bool
 }
 
+// writePiece is how many bytes go to the file at once.
+const writePiece = 64 << 10
+
 func (r *rowWriter) write(row []byte) error {
-	if r.rows == 0 {
-		r.w.WriteString(r.x.enc.bom())
+	if !r.any {
+		r.any = true
+		r.buf = append(make([]byte, 0, writePiece+4*MaxRow), r.x.enc.bom()...)
 		if r.x.p.Header {
-			r.w.Write(r.x.header())
-			r.end()
+			r.buf = append(append(r.buf, r.x.header()...), r.x.eolBytes...)
 		}
 	} else {
-		r.end()
+		r.buf = append(r.buf, r.x.eolBytes...)
 	}
-	r.rows++
-	_, err := r.w.Write(row)
+	if r.buf = append(r.buf, row...); len(r.buf) >= writePiece {
+		return r.flush()
+	}
+	return nil
+}
+
+func (r *rowWriter) flush() error {
+	n, err := r.w.Write(r.buf)
+	if err == nil && n < len(r.buf) {
+		err = io.ErrShortWrite
+	}
+	r.buf = r.buf[:0]
 	return errors.Wrap(err, "outboundcsv: write")
 }
 
-func (r *rowWriter) end() { r.w.Write(r.x.eolBytes) }
-
 func (r *rowWriter) close() error {
 	if r.x.p.FinalLineEnd {
-		r.end()
+		r.buf = append(r.buf, r.x.eolBytes...)
 	}
-	return errors.Wrap(r.w.Flush(), "outboundcsv: write")
+	return r.flush()
 }

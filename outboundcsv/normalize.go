@@ -2,59 +2,47 @@ package outboundcsv
 
 import (
 	"strings"
-	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// account applies rule 3.
-func account(id, delimiter string, limit int, codes *codeSet) string {
-	id = strings.Trim(id, " ")
-	switch {
-	case id == "":
-		codes.add(AccountMissing)
-	case strings.ContainsFunc(id, func(r rune) bool { return r < 0x20 || r > 0x7E || r == '"' }) || delimiter != "" && strings.Contains(id, delimiter):
-		codes.add(AccountInvalid)
+// trimBlanks removes outer blanks (rule 3).
+func trimBlanks(s string) string {
+	for s != "" && s[0] == ' ' {
+		s = s[1:]
 	}
-	if utf16Len(id) > limit {
-		codes.add(AccountTooLong)
-	}
-	return id
-}
-
-// text applies rules 6, 7 and 8 to a name or custom value.
-func (x *exporter) text(s string, limit int, codes *codeSet) string {
-	if !x.clean(s) {
-		s = x.sanitize(norm.NFC.String(s), codes)
-		s = x.mappable(s, codes)
-	}
-	if len(s) > limit && utf16Len(s) > limit { // never fewer bytes than units
-		codes.add(Truncated)
-		s = strings.TrimRight(cutUTF16(s, limit), " ")
+	for s != "" && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
 	}
 	return s
 }
 
-// clean reports that rules 6 and 7 leave s as it is: the common case. It looks at
-// what needs no Unicode tables; everything else goes the long way.
-func (x *exporter) clean(s string) bool {
-	blank := true // leading ones are trimmed
-	for _, r := range s {
-		switch {
-		case r == ' ':
-			if blank {
-				return false
-			}
-			blank = true
-			continue
-		case r < 0x20 || r == '"' || r == x.delimRune:
-			return false
-		case r >= 0x7F && (r <= 0x9F || r >= latinEnd || !x.enc.can(r)):
-			return false
-		}
-		blank = false
+// account applies rule 3 to an id without outer blanks.
+func account(id, delimiter string, limit int, codes *codeSet) {
+	switch {
+	case id == "":
+		codes.add(accountMissing)
+	case strings.ContainsFunc(id, func(r rune) bool { return r < 0x20 || r > 0x7E || r == '"' }) || delimiter != "" && strings.Contains(id, delimiter):
+		codes.add(accountInvalid)
 	}
-	return !blank || s == ""
+	if utf16Len(id) > limit {
+		codes.add(accountTooLong)
+	}
+}
+
+// text applies rules 6, 7 and 8 to a name or custom value and appends it, encoded.
+// units is its length.
+func (x *exporter) text(dst []byte, s string, limit int, codes *codeSet) (out []byte, units int) {
+	if out, units, ok := x.short.text(dst, s, limit); ok {
+		return out, units
+	}
+	s = x.sanitize(norm.NFC.String(s), codes)
+	s = x.mappable(s, codes)
+	if utf16Len(s) > limit {
+		codes.add(truncated)
+		s = strings.TrimRight(cutUTF16(s, limit), " ")
+	}
+	return x.enc.append(dst, s), utf16Len(s)
 }
 
 func (x *exporter) sanitize(s string, codes *codeSet) string {
@@ -64,10 +52,10 @@ func (x *exporter) sanitize(s string, codes *codeSet) string {
 	for _, r := range s {
 		switch {
 		case r < 0x20 || r >= 0x7F && r <= 0x9F || r == 0x2028 || r == 0x2029 || x.delim != "" && strings.HasPrefix(x.delim, string(r)):
-			codes.add(Sanitized)
+			codes.add(sanitized)
 			r = ' '
 		case r == '"':
-			codes.add(Sanitized)
+			codes.add(sanitized)
 			r = '\''
 		}
 		if r == ' ' {
@@ -88,10 +76,10 @@ func (x *exporter) mappable(s string, codes *codeSet) string {
 		return s
 	}
 	if x.p.Unmappable == "reject" {
-		codes.add(Encoding)
+		codes.add(encodingLost)
 		return s
 	}
-	codes.add(Charset)
+	codes.add(charset)
 	return strings.Map(func(r rune) rune {
 		if x.enc.can(r) {
 			return r
@@ -107,67 +95,6 @@ func dash(r rune) bool {
 
 func blank(r rune) bool {
 	return r == ' ' || r == '\t' || r == 0xA0 || r == 0x2007 || r == 0x202F || r == 0x3000
-}
-
-// Classes of the bytes of a number.
-const (
-	digit = 1 + iota // stays
-	gap              // goes
-)
-
-// classes tells the characters of usual numbers; others need the long way.
-var classes = func() (t [256]byte) {
-	for _, c := range []byte("0123456789*#") {
-		t[c] = digit
-	}
-	for _, c := range []byte(" \t()./-") {
-		t[c] = gap
-	}
-	return t
-}()
-
-// usual applies rules 4a to 4f to a number of the usual characters and appends it
-// to dst. false: the number needs the long way; dst is as it was.
-func (x *exporter) usual(dst []byte, s string) ([]byte, bool) {
-	start, i, r := len(dst), 0, &x.p.Phone
-	dst = append(dst, r.DialPrefix...)
-	for i < len(s) && (s[i] == ' ' || s[i] == '\t') {
-		i++
-	}
-	if i < len(s) && s[i] == '+' {
-		if i++; strings.Contains(s, "(0)") || r.InternationalPrefix == "" || r.CountryCode != "" && (len(s)-i < len(r.CountryCode) || !plain(s[i:i+len(r.CountryCode)])) {
-			return dst[:start], false
-		}
-		if r.CountryCode != "" && s[i:i+len(r.CountryCode)] == r.CountryCode {
-			dst, i = append(dst, r.TrunkPrefix...), i+len(r.CountryCode)
-		} else {
-			dst = append(dst, r.InternationalPrefix...)
-		}
-	}
-	from := len(dst)
-	for ; i < len(s); i++ {
-		switch classes[s[i]] {
-		case digit:
-			dst = append(dst, s[i])
-		case gap:
-		default:
-			return dst[:start], false
-		}
-	}
-	if len(dst) == from || len(dst)-start > x.phoneLimit {
-		return dst[:start], false // nothing, or too long: with the codes of the long way
-	}
-	return dst, true
-}
-
-// plain reports that nothing is written between the digits.
-func plain(s string) bool {
-	for i := range len(s) {
-		if classes[s[i]] != digit {
-			return false
-		}
-	}
-	return true
 }
 
 // number applies rules 4a to 4f to one number. It returns "" for one that is
@@ -199,69 +126,74 @@ func (x *exporter) number(s string, codes *codeSet) string {
 		if national, own := strings.CutPrefix(rest, r.CountryCode); own && r.CountryCode != "" {
 			s = r.TrunkPrefix + national
 		} else if r.InternationalPrefix == "" {
-			codes.add(PhoneInvalid)
+			codes.add(phoneInvalid)
 			return ""
 		} else {
 			s = r.InternationalPrefix + rest
 		}
 	}
 	if !dialable(s) || s == "" { // e
-		codes.add(PhoneInvalid)
+		codes.add(phoneInvalid)
 		return ""
 	}
 	if s = x.p.Phone.DialPrefix + s; len(s) > x.phoneLimit { // f
-		codes.add(PhoneTooLong)
+		codes.add(phoneTooLong)
 		return ""
 	}
 	return s
 }
 
 // phones applies rules 4 and 5: the valid numbers in order, with their extensions,
-// are in phoneValues and extValues until the next row.
+// are in numbers, ends, found and exts until the next row.
 func (x *exporter) phones(c *PlannedCall, codes *codeSet) {
-	clear(x.phoneValues[:x.phoneColumns])
-	clear(x.extValues[:x.phoneColumns])
 	n := 0
 	buf := x.numbers[:0]
-	var ends [MaxPhones + 1]int
 next:
 	for i := range c.Phones {
 		ph := &c.Phones[i]
-		start := ends[n]
+		start := len(buf)
 		var ok bool
-		if buf, ok = x.usual(buf[:start], ph.Number); !ok {
-			buf = append(buf[:start], x.number(ph.Number, codes)...)
+		if buf, ok = x.short.number(buf, ph.Number); !ok {
+			buf = append(buf, x.number(ph.Number, codes)...)
 		}
 		if len(buf) == start {
 			continue
 		}
 		for k := range n {
-			if string(buf[ends[k]:ends[k+1]]) == string(buf[start:]) {
-				codes.add(PhoneDuplicate)
+			if string(buf[x.ends[k]:x.ends[k+1]]) == string(buf[start:]) {
+				codes.add(phoneDuplicate)
+				buf = buf[:start]
 				continue next
 			}
 		}
 		if n == x.phoneColumns {
-			codes.add(PhonesDropped)
+			codes.add(phonesDropped)
+			buf = buf[:start]
 			continue
 		}
+		x.exts[n] = ""
 		if ph.Ext != "" {
-			if x.extColumns[n] && len(ph.Ext) <= x.extLimit[n] && !strings.ContainsFunc(ph.Ext, func(r rune) bool { return r > 0x7F || !unicode.IsDigit(r) }) {
-				x.extValues[n] = ph.Ext
+			if x.extColumns[n] && len(ph.Ext) <= x.extLimit[n] && digits(ph.Ext) {
+				x.exts[n] = ph.Ext
 			} else {
-				codes.add(ExtIgnored)
+				codes.add(extIgnored)
 			}
 		}
 		n++
-		ends[n] = len(buf)
+		x.ends[n] = len(buf)
 	}
-	x.numbers = buf
+	x.numbers, x.found = buf, n
 	if n == 0 {
-		codes.add(NoPhone)
-		return
+		codes.add(noPhone)
 	}
-	all := string(buf[:ends[n]]) // one allocation for the row
-	for k := range n {
-		x.phoneValues[k] = all[ends[k]:ends[k+1]]
+}
+
+// digits reports that s has nothing but digits.
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
 	}
+	return true
 }

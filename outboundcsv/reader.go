@@ -113,7 +113,7 @@ func (x *exporter) split(b []byte, n int) ([]string, error) {
 }
 
 // decode is the reverse of append. It reports whether b is text in the encoding.
-func (e encoder) decode(b []byte) (string, bool) {
+func (e *encoder) decode(b []byte) (string, bool) {
 	switch {
 	case e.utf16:
 		if len(b)%2 != 0 {

@@ -3,8 +3,6 @@ package outboundcsv_test
 import (
 	"testing"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/connects-go/connects/outboundcsv"
 )
 
@@ -23,27 +21,6 @@ func FuzzShortNumber(f *testing.F) {
 		}
 		if short, taken, long, codes := outboundcsv.Numbers(p, s); taken && (short != long || codes != nil) {
 			t.Errorf("%q: short %q, long %q %v", s, short, long, codes)
-		}
-	})
-}
-
-func FuzzShortText(f *testing.F) {
-	for _, s := range []string{"Müller", " a", "a ", "a  b", "Łuk", "\"", "a,b", "\u0085", "e\u0301", "€", "", " ", "\xff"} {
-		f.Add(s, "windows-1252", ",")
-		f.Add(s, "utf-8", "§")
-	}
-	f.Fuzz(func(t *testing.T, s, encoding, delimiter string) {
-		p := outboundcsv.DefaultProfile()
-		p.Format, p.Delimiter, p.Encoding = outboundcsv.Custom, delimiter, encoding
-		if p.Validate() != nil {
-			return
-		}
-		short, long, codes := outboundcsv.Text(p, norm.NFC.String(s))
-		if taken, _, _ := outboundcsv.Text(p, s); taken && norm.NFC.String(s) != s {
-			t.Errorf("%q is not composed and was taken as it is", s)
-		}
-		if short && (long != norm.NFC.String(s) || codes != nil) {
-			t.Errorf("%q was taken as it is, want %q %v", s, long, codes)
 		}
 	})
 }

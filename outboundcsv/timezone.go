@@ -68,17 +68,17 @@ func (z *zones) times(c *PlannedCall, codes *codeSet) (bias, dst string) {
 		v = zone{bias: *c.Bias, dst: c.DST != nil && *c.DST, ok: true}
 	case c.TimeZone != "":
 		if v = z.lookup(c.TimeZone); !v.ok {
-			codes.add(ZoneUnknown)
+			codes.add(zoneUnknown)
 			return "", ""
 		}
 	case c.DST != nil:
-		codes.add(ZoneDST)
+		codes.add(zoneDST)
 		return "", ""
 	default:
 		return "", ""
 	}
 	if v.bias < minBias || v.bias > maxBias {
-		codes.add(ZoneRange)
+		codes.add(zoneRange)
 		return "", ""
 	}
 	return strconv.Itoa(v.bias), strconv.FormatBool(v.dst)
