@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -60,67 +61,91 @@ const maxCall = 256 << 10
 // sequence ends after the first error, a *[SyntaxError] or that of r.
 func ReadCalls(r io.Reader) iter.Seq2[PlannedCall, error] {
 	return func(yield func(PlannedCall, error) bool) {
-		row := 0
-		lim := &limitReader{r: r, left: maxCall}
-		d := json.NewDecoder(lim)
-		d.DisallowUnknownFields()
-		fail := func(err error) {
-			if ours, ok := err.(*SyntaxError); ok {
-				if ours.Row == 0 {
-					ours.Row, ours.Offset = row, d.InputOffset()
-				}
-			} else {
-				if lim.err != nil && lim.err != io.EOF {
-					err = lim.err
-				} else {
-					err = &SyntaxError{Offset: offsetOf(err, d), Row: row, Msg: reason(err)}
-				}
-			}
-			yield(PlannedCall{}, err)
-		}
-		t, err := d.Token()
-		if err != nil {
-			fail(err)
-			return
-		}
-		if t != json.Delim('[') {
-			fail(&SyntaxError{Msg: "want an array of planned calls"})
-			return
-		}
-		for d.More() {
-			row++
-			lim.left = maxCall
-			var c PlannedCall
-			if err := d.Decode(&c); err != nil {
-				fail(err)
-				return
-			}
-			if c.Action != "" && c.Action != ActionAdd && c.Action != ActionDelete {
-				fail(&SyntaxError{Offset: d.InputOffset(), Row: row, Msg: `action must be "add" or "delete"`})
-				return
-			}
-			if !yield(c, nil) {
-				return
-			}
-		}
-		row++
-		if _, err := d.Token(); err != nil {
-			fail(err)
-			return
-		}
-		lim.left = maxCall
-		if _, err := d.Token(); err != io.EOF {
-			fail(&SyntaxError{Offset: d.InputOffset(), Row: row, Msg: "data after the end of the array"})
+		s := &callScanner{r: r}
+		if rows, done := s.each(yield); !done {
+			decodeCalls(s.rest(), rows, s.base, yield)
 		}
 	}
 }
 
-func offsetOf(err error, d *json.Decoder) int64 {
+// decodeCalls yields the planned calls from r. When rows is not 0, r begins with the last
+// one of so many that were yielded, at that base of the input.
+func decodeCalls(r io.Reader, rows int, base int64, yield func(PlannedCall, error) bool) {
+	row, known := 0, 0
+	if rows > 0 {
+		row, known = rows-1, rows
+		r = io.MultiReader(strings.NewReader("["), r)
+		base--
+	}
+	lim := &limitReader{r: r, left: maxCall}
+	d := json.NewDecoder(lim)
+	d.DisallowUnknownFields()
+	var start, counted int64 // of the value, and bytes of all values before it
+	fail := func(err error) {
+		if ours, ok := err.(*SyntaxError); ok {
+			if ours.Row == 0 {
+				ours.Row, ours.Offset = row, d.InputOffset()+base
+			}
+		} else {
+			if lim.err != nil && lim.err != io.EOF {
+				err = lim.err
+			} else {
+				err = &SyntaxError{Offset: offsetOf(err, d, start, counted) + base, Row: row, Msg: reason(err)}
+			}
+		}
+		yield(PlannedCall{}, err)
+	}
+	t, err := d.Token()
+	if err != nil {
+		fail(err)
+		return
+	}
+	if t != json.Delim('[') {
+		fail(&SyntaxError{Msg: "want an array of planned calls"})
+		return
+	}
+	for d.More() {
+		row++
+		lim.left = maxCall
+		if start = d.InputOffset(); row > max(known, 1) {
+			start++ // the comma is before it
+		}
+		var c PlannedCall
+		if err := d.Decode(&c); err != nil {
+			fail(err)
+			return
+		}
+		if c.Action != "" && c.Action != ActionAdd && c.Action != ActionDelete {
+			fail(&SyntaxError{Offset: d.InputOffset() + base, Row: row, Msg: `action must be "add" or "delete"`})
+			return
+		}
+		counted += d.InputOffset() - start
+		if row > known && !yield(c, nil) {
+			return
+		}
+	}
+	row++
+	if _, err := d.Token(); err != nil {
+		fail(err)
+		return
+	}
+	lim.left = maxCall
+	if _, err := d.Token(); err != io.EOF {
+		fail(&SyntaxError{Offset: d.InputOffset() + base, Row: row, Msg: "data after the end of the array"})
+	}
+}
+
+// offsetOf is where the error is. encoding/json counts some errors from the value that
+// begins at start, and those in the text of a value without what is between values.
+func offsetOf(err error, d *json.Decoder, start, counted int64) int64 {
 	switch e := err.(type) {
 	case *json.SyntaxError:
-		return e.Offset
+		if strings.HasPrefix(e.Error(), "expected ") { // between values
+			return e.Offset
+		}
+		return start + e.Offset - counted - 1 // is behind the byte
 	case *json.UnmarshalTypeError:
-		return e.Offset
+		return start + e.Offset
 	}
 	return d.InputOffset()
 }
