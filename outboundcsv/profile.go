@@ -132,6 +132,9 @@ func (p *Profile) Validate() error {
 	if p.Format == Custom && !delimiterAllowed(p.Delimiter) {
 		bad("delimiter", "one character, not a letter, digit, blank, quote or one of + - * #")
 	}
+	if slices.Contains(encodings, p.Encoding) {
+		p.validateEncoding(bad)
+	}
 	if p.Format == Fixed && p.Encoding == "utf-8" {
 		bad("encoding", "not utf-8 with format fixed: widths would be ambiguous")
 	}
@@ -142,6 +145,21 @@ func (p *Profile) Validate() error {
 	}
 	p.validateColumns(bad)
 	return errors.Join(errs...)
+}
+
+// validateEncoding finds what the profile itself would put into the file and the encoding
+// has not, and a replacement that would be a delimiter.
+func (p *Profile) validateEncoding(bad func(key, want string)) {
+	e := newEncoder(p.Encoding)
+	outside := func(s string) bool { return strings.ContainsFunc(s, func(r rune) bool { return !e.can(r) }) }
+	if p.Format == Custom && (outside(p.Delimiter) || p.Delimiter == "?" && p.Unmappable == "replace" && (e.ascii || e.single != nil)) {
+		bad("delimiter", "a character of the encoding, and not ? where that replaces others")
+	}
+	for i, c := range p.Columns {
+		if p.Header && c.Type == "Custom" && outside(c.Name) {
+			bad(fmt.Sprintf("columns[%d].name", i), "a name in characters of the encoding")
+		}
+	}
 }
 
 func (p *Profile) validateColumns(bad func(key, want string)) {
