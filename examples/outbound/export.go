@@ -12,8 +12,6 @@ import (
 	"github.com/connects-go/connects/outboundcsv"
 )
 
-const barFrom = 10_000 // rows from which a terminal gets a progress line
-
 func export(ctx context.Context, args []string, stderr io.Writer) int {
 	fs := flag.NewFlagSet("export", flag.ContinueOnError)
 	fs.SetOutput(stderr)
@@ -53,12 +51,17 @@ func export(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	defer rep.discard()
 	var res outboundcsv.Result
-	o := &outboundcsv.Options{Row: rep.row, Progress: progress(stderr)}
+	o := &outboundcsv.Options{Row: rep.row}
+	bar := newBar(stderr, list)
+	if bar != nil {
+		o.Progress = bar.rows
+	}
 	placed, err := outboundcsv.Place(*dir, *name, func(w io.Writer) (bool, error) {
 		var err error
 		res, err = outboundcsv.Export(ctx, p, outboundcsv.ReadCalls(list), w, o)
 		return res.Written > 0 || p.EmptyList == "write" && err == nil, err
 	})
+	bar.end()
 	var bad *outboundcsv.ProfileError
 	if errors.As(err, &bad) {
 		fmt.Fprintln(stderr, err)
@@ -79,20 +82,4 @@ func export(ctx context.Context, args []string, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
-}
-
-// progress draws a line on a terminal; elsewhere it is nil.
-func progress(stderr io.Writer) func(read, written int) {
-	f, ok := stderr.(*os.File)
-	if !ok {
-		return nil
-	}
-	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice == 0 {
-		return nil
-	}
-	return func(read, written int) {
-		if read >= barFrom {
-			fmt.Fprintf(f, "\rread %d, written %d", read, written)
-		}
-	}
 }

@@ -8,18 +8,19 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/connects-go/connects/internal/scratch"
 	"github.com/connects-go/connects/outboundcsv"
 )
 
 // report is written as the list is: rejected rows and warnings go to two
-// temporary files first, so that a million of them need no memory.
+// files without a name first, so that a million of them need no memory.
 type report struct {
 	path               string
 	rejected, warnings part
 }
 
 type part struct {
-	f *os.File
+	f *scratch.File
 	w *bufio.Writer
 	n int
 }
@@ -27,7 +28,7 @@ type part struct {
 func newReport(path string) (*report, error) {
 	r := &report{path: path}
 	for _, p := range []*part{&r.rejected, &r.warnings} {
-		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
+		f, err := scratch.Create(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
 		if err != nil {
 			r.discard()
 			return nil, err
@@ -113,7 +114,6 @@ func (r *report) discard() {
 	for _, p := range []*part{&r.rejected, &r.warnings} {
 		if p.f != nil {
 			p.f.Close()
-			os.Remove(p.f.Name())
 		}
 	}
 }
