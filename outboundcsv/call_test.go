@@ -29,7 +29,7 @@ var lists = []string{
 	"", " ", "[", "[]", " [ ] ", "[] x", "{}", "[{}]", "[{},{}]", "[{},]", "[,{}]", "[{} {}]", "[{}}", "null", "[null]", "[[]]", "[1]", `["a"]`,
 	`[{"id":"1","action":"add","firstName":"Jürgen","lastName":"Müller","phones":[{"number":"+49 6227 747474","ext":""},{"ext":"1"},{}],"timeZone":"Europe/Berlin","bias":-60,"dst":true,"custom":{"A":"b","C":"d"}}, {"id" : "2" , "phones" : [ ] , "custom" : { } }` + "\r\n\t ]\n ",
 	`[{"id":"\u0041\n\"\\\/\b\f\r\té"}]`, `[{"id":"\ud834\udd1e"}]`, `[{"id":"\ud834"}]`, `[{"id":"\u00zz"}]`, `[{"id":"\x"}]`, `[{"id":"` + "\xff" + `"}]`, "[{\"id\":\"a\tb\"}]",
-	`[{"ID":"1"}]`, `[{"\u0069d":"1"}]`, `[{"id":"1","id":"2"}]`, `[{"phones":[{"number":"1","number":"2"}]}]`, `[{"id":null}]`, `[{"phones":null,"custom":null,"bias":null,"dst":null}]`,
+	`[{"ID":"1"}]`, `[{"\u0069d":"1"}]`, `[{"id":"1","id":"2"}]`, `[{"phones":[{"number":"1"}],"phones":[{"ext":"2"}]}]`, `[{"phones":[{"number":"1","number":"2"}]}]`, `[{"id":null}]`, `[{"phones":null,"custom":null,"bias":null,"dst":null}]`,
 	`[{"id":"1"},{"id":"2","action":"delete"},{"id":"3","action":"drop"}]`, `[{"id":"1"},{"id":2}]`, `[{"id":"1"}, {"id":"2","phones":[{"number":7}]}]`, `[{"id":"1"},{"id":"2"},{"id":x}]`, `[{"id":"1"},{"other":"2"}]`,
 	`[{"bias":0},{"bias":-0},{"bias":720}]`, `[{"bias":01}]`, `[{"bias":1.5}]`, `[{"bias":1e2}]`, `[{"bias":99999999999999999999}]`, `[{"bias":1234567}]`, `[{"bias":-}]`, `[{"dst":false},{"dst":tru}]`, `[{"dst":1}]`,
 	`[{"custom":{"a":"1","a":"2"}}]`, `[{"custom":{"a":1}}]`, `[{"id":"1"}] []`, `[{"id":"1"}`, `[{"id":"1"},`, `[{"id":"1`, `[{"id":"1"},{"id":"2\`, `[{"id":"1"}]` + "\x00", "\ufeff[]",

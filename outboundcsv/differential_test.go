@@ -63,6 +63,11 @@ func randomCalls(r *rand.Rand, n int) []outboundcsv.PlannedCall {
 func TestExportIsWhatTheRulesSay(t *testing.T) {
 	for i, l := range []outboundcsv.SpoolLimits{{}, {Piece: 1}, {Piece: 700, Entries: 4}, {Piece: 100, Entries: 8, HashBits: 3}, {Entries: 16, HashBits: 9}, {Piece: 1 << 20, Entries: 2, HashBits: 1}} {
 		r := rand.New(rand.NewPCG(1, uint64(i)))
+		taken := outboundcsv.PlannedCall{ID: "1", Action: outboundcsv.ActionDelete}
+		added := outboundcsv.PlannedCall{ID: "1", Phones: []outboundcsv.Phone{{Number: "1"}}}
+		compare(t, []outboundcsv.PlannedCall{taken, added, taken}, l)
+		compare(t, []outboundcsv.PlannedCall{taken, added, taken, taken, {ID: "2"}, {ID: "2"}}, l)
+		compare(t, []outboundcsv.PlannedCall{taken, taken}, l)
 		for range 3 {
 			compare(t, randomCalls(r, 1+r.IntN(100)), l)
 			if t.Failed() {
