@@ -174,7 +174,7 @@ func (s *suite) roundTrip(t *testing.T, st ds104.Store) {
 func (s *suite) written(t *testing.T, st ds104.Store) {
 	for round := range 2 {
 		if !s.features.RealTime {
-			time.Sleep(time.Second) // the clock of a bubble stands otherwise
+			<-time.After(time.Second) // the clock of a bubble stands otherwise
 		}
 		before := time.Now().UTC().Round(0)
 		rev := put(t, st, "k", fmt.Sprint(round), ds104.PutOptions{Origin: "who"})
