@@ -158,7 +158,7 @@ func DataStore(cfg *DataStoreConfig) Factory {
 		if err := c.Validate(); err != nil {
 			return nil, err
 		}
-		return &dataStore{cfg: c, host: h, metrics: newDataStoreMetrics()}, nil
+		return &dataStore{cfg: c, host: h, metrics: newDataStoreMetrics(), soon: make(chan struct{}, 1)}, nil
 	}
 }
 
@@ -176,6 +176,8 @@ type dataStore struct {
 
 	mu      sync.Mutex
 	partner datastore.Partner
+
+	soon chan struct{} // capacity 1: compare the sides now
 }
 
 // Start implements Component.
@@ -206,6 +208,19 @@ func (d *dataStore) start(ctx context.Context) error {
 			defer d.mu.Unlock()
 			return d.partner, c.Partner != ""
 		},
+	}
+	client, err := d.connect()
+	if err != nil {
+		return err
+	}
+	if client != nil {
+		view.Apply = client.Apply
+		view.Compare = func() {
+			select {
+			case d.soon <- struct{}{}:
+			default:
+			}
+		}
 	}
 	handler, err := view.Handler(c.PageHosts)
 	if err != nil {
@@ -243,12 +258,11 @@ func (d *dataStore) start(ctx context.Context) error {
 	} else {
 		d.host.SetState(StateIdle)
 	}
-	if c.Partner != "" {
-		if err := d.meet(run); err != nil {
-			return err
-		}
-	} else if c.Side != ds104.Alone {
-		Go(d.host, &d.wg, func() { d.watch(run, nil) })
+	if client != nil {
+		d.host.SetCondition(ConditionDegraded, errors.New("partner is not yet connected"))
+	}
+	if c.Side != ds104.Alone {
+		Go(d.host, &d.wg, func() { d.watch(run, client) })
 	}
 	return nil
 }
@@ -281,29 +295,30 @@ func (d *dataStore) open(ctx context.Context) error {
 	if _, err := os.Stat(c.Restore); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	n, err := ds104.LoadSnapshot(ctx, d.store, c.Restore)
+	n, err := ds104.LoadSnapshot(ctx, d.store, c.Restore, nil)
 	if err == nil {
-		d.host.Logger().Info("snapshot read", "entries", n)
+		d.host.Logger().Info("snapshot read", "taken", n.Taken, "written", n.Written, "newer", n.Newer, "expired", n.Expired)
 	}
 	return err
 }
 
-// meet begins to follow the partner.
-func (d *dataStore) meet(run context.Context) error {
+// connect begins to connect to the partner, if there is one.
+func (d *dataStore) connect() (*ds104.Client, error) {
 	c := &d.cfg
+	if c.Partner == "" {
+		return nil, nil
+	}
 	client, err := ds104.NewClient(c.Partner, &ds104.ClientOptions{
 		Name: c.Name, Token: c.Server.Token, TLS: c.PartnerTLS, Conns: 1, Wait: -1, Logger: d.host.Logger(),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.mu.Lock()
 	d.partner = datastore.Partner{Addr: c.Partner, Since: time.Now(), Err: "not yet connected"}
 	d.mu.Unlock()
 	d.closers = append(d.closers, func(context.Context) error { return client.Close() })
-	d.host.SetCondition(ConditionDegraded, errors.New("partner is not yet connected"))
-	Go(d.host, &d.wg, func() { d.watch(run, client) })
-	return nil
+	return client, nil
 }
 
 // watch looks at the partner and at the own part every second, and compares the sides.
@@ -324,6 +339,8 @@ func (d *dataStore) watch(ctx context.Context, client *ds104.Client) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.soon:
+			compared = time.Time{}
 		case <-t.C:
 		}
 	}

@@ -65,6 +65,23 @@ func (s *storeNode) client(t testing.TB) *ds104.Client {
 	return c
 }
 
+// say gives commands to the console and returns all that it says.
+func (s *storeNode) say(t testing.TB, commands ...string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addrs[connects.DefaultDataStoreConsole])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, strings.Join(commands, "\n")+"\nquit\n")
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	b, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // get fetches a page.
 func (s *storeNode) get(t *testing.T, path string, with func(*http.Request)) (int, string) {
 	t.Helper()
@@ -136,20 +153,11 @@ func TestDataStoreConsole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	conn, err := net.Dial("tcp", s.addrs[connects.DefaultDataStoreConsole])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_, _ = io.WriteString(conn, "help\nstatus\nlist a/\nget a/1\nexpire a/1\nget a/1\nsnapshot snap\nsnapshot ../evil\ncompact small\nquit\n")
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	b, err := io.ReadAll(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := string(b)
-	for _, want := range []string{"expire <key>", "stands alone", "entries", "2 entries", `"a/2"`, "4 bytes", "connector 1", "ended;", "error: ds104: not found",
-		"2 entries in ", "error: give a plain file name", "small is written"} {
+	got := s.say(t, "help", "status", "list a/", "get a/1", "expire a/1", "get a/1", "origins", "snapshot snap", "snapshot ../evil", "compact small",
+		"restore ../evil", "restore none", "restore small", "restore snap force", "restore snap")
+	for _, want := range []string{"expire <key>", "stands alone", "entries", "2 entries", `"a/2"`, "4 bytes", "connector 1", "ended\r\n", "error: ds104: not found",
+		"14 bytes  2 entries", "2 entries in ", "error: give a plain file name", "small is written", "no such file", "error: ds104: not a whole snapshot",
+		": 2 entries written, 0 left out", ": 0 entries written, 2 left out because newer ones are here, 0 because"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing", want)
 		}
@@ -219,6 +227,66 @@ func TestDataStorePairOfComponents(t *testing.T) {
 	}
 	defer bc.Close()
 	waitFor(t, "B has it too", func() bool { _, err := bc.Get(t.Context(), "only on A"); return err == nil })
+}
+
+func TestDataStoreOperatorActsOnBothSides(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrB := ln.Addr().String()
+	_ = ln.Close()
+	dir := t.TempDir()
+	a := startStore(t, connects.DataStoreConfig{Side: ds104.SideA, Partner: addrB, SnapshotDir: dir, CompareInterval: time.Hour})
+	if got := a.say(t, "expire none"); !strings.Contains(got, "error: ds104: not found") {
+		t.Error(got)
+	}
+	ac := a.client(t)
+	put := func(key string) {
+		t.Helper()
+		if _, err := ac.Put(t.Context(), key, []byte("v"), ds104.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("alone")
+	if got := a.say(t, "expire alone"); !strings.Contains(got, "ended on this side; the partner follows when the sides are compared, now it says: ds104: no connection") {
+		t.Error(got)
+	}
+	for _, key := range []string{"k", "newer", "l"} {
+		put(key)
+	}
+	b := startStore(t, connects.DataStoreConfig{Side: ds104.SideB, Listen: addrB, SnapshotDir: dir})
+	bc, err := ds104.Dial(t.Context(), addrB, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bc.Close()
+	waitFor(t, "B has what A has", func() bool { _, err := bc.Get(t.Context(), "l"); return err == nil })
+	if got := a.say(t, "snapshot snap", "expire k"); !strings.Contains(got, "ended on this side; ended on the partner") {
+		t.Error(got)
+	}
+	if _, err := bc.Get(t.Context(), "k"); !errors.Is(err, ds104.ErrNotFound) { // no comparison comes within an hour
+		t.Errorf("B still has it: %v", err)
+	}
+	for range 5 {
+		if _, err := bc.Put(t.Context(), "newer", []byte("newer"), ds104.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := a.say(t, "expire newer"); !strings.Contains(got, "the partner has a newer entry, which comes back") {
+		t.Error(got)
+	}
+	if got := b.say(t, "expire l"); !strings.Contains(got, "ended on this side only: no partner is configured") {
+		t.Error(got)
+	}
+	// What was deleted stays so, unless it is forced; then B is told without waiting.
+	if got := a.say(t, "restore snap"); !strings.Contains(got, ": 0 entries written, 3 left out") {
+		t.Error(got)
+	}
+	if got := a.say(t, "restore snap force"); !strings.Contains(got, ": 3 entries written, 0 left out") {
+		t.Error(got)
+	}
+	waitFor(t, "B has it again", func() bool { _, err := bc.Get(t.Context(), "k"); return err == nil })
 }
 
 func TestDataStoreConfigIsChecked(t *testing.T) {

@@ -308,52 +308,6 @@ func TestNoMomentsTravel(t *testing.T) {
 	})
 }
 
-func TestSnapshots(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		st := ds104.NewMemory(nil)
-		for i := range 5000 {
-			mustPut(t, st, fmt.Sprintf("k%04d", i), strings.Repeat("v", i%300))
-		}
-		if _, err := st.Put(t.Context(), "short", nil, ds104.PutOptions{TTL: time.Minute}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := st.Put(t.Context(), "long", nil, ds104.PutOptions{TTL: time.Hour}); err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), "snap")
-		if n, err := ds104.SaveSnapshot(t.Context(), st, path); n != 5002 || err != nil {
-			t.Fatal(n, err)
-		}
-		<-time.After(2 * time.Minute)
-		other := ds104.NewMemory(&ds104.MemoryOptions{Side: ds104.SideA})
-		if n, err := ds104.LoadSnapshot(t.Context(), other, path); n != 5001 || err != nil {
-			t.Errorf("%d entries, %v", n, err)
-		}
-		if _, err := other.Get(t.Context(), "short"); !errors.Is(err, ds104.ErrNotFound) {
-			t.Errorf("what has expired meanwhile: %v", err)
-		}
-		if e, err := other.Get(t.Context(), "long"); err != nil || time.Until(e.Expires) != 58*time.Minute {
-			t.Errorf("%v, %v", time.Until(e.Expires), err)
-		} else if age := time.Since(e.Written); age != 2*time.Minute {
-			t.Errorf("written %v ago, want 2m", age)
-		}
-		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, b := range [][]byte{nil, []byte("something else, but long enough"), whole[:len(whole)-1], whole[:len(whole)/2]} {
-			if _, err := ds104.ReadSnapshot(t.Context(), ds104.NewMemory(nil), bytes.NewReader(b)); !errors.Is(err, ds104.ErrSnapshot) {
-				t.Errorf("%d bytes: %v", len(b), err)
-			}
-		}
-		if _, err := ds104.SaveSnapshot(t.Context(), st, filepath.Join(path, "no", "dir")); err == nil {
-			t.Error("a snapshot in no directory")
-		}
-		_ = st.Close()
-		_ = other.Close()
-	})
-}
-
 func TestEncryptedFile(t *testing.T) {
 	dir := t.TempDir()
 	keyFile := filepath.Join(dir, "key")

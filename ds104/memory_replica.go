@@ -72,13 +72,13 @@ func (m *Memory) publish(c change) {
 	switch {
 	case m.loading:
 	case m.journal != nil: // when it is on the disk
-		if m.opts.Side != Alone && c.rev <= m.newest {
+		if c.rev <= m.newest {
 			m.rev = m.opts.Side.next(max(m.rev, c.rev))
 			c = change{rev: m.rev} // a gap
 		}
 		m.newest = c.rev
 		m.journal.change(c)
-	case m.opts.Side != Alone && c.rev <= m.feed.newest():
+	case c.rev <= m.rev && c.rev <= m.feed.newest():
 		m.rev = m.opts.Side.next(max(m.rev, c.rev))
 		m.feed.skip(m.rev)
 	default:

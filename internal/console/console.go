@@ -172,18 +172,28 @@ func (c *Console) session(conn net.Conn) {
 		case "help", "?":
 			c.help(w)
 		default:
-			if err := c.run(ctx, lines{w}, words); err != nil {
+			if err := c.run(ctx, &lines{w: w, sent: time.Now()}, words); err != nil {
 				fmt.Fprintf(w, "error: %v\r\n", err)
 			}
 		}
 	}
 }
 
-// lines ends lines as telnet wants it.
-type lines struct{ w *bufio.Writer }
+// flushAfter is how long the answer of a slow command is held back.
+const flushAfter = 500 * time.Millisecond
 
-func (l lines) Write(b []byte) (int, error) {
+// lines ends lines as telnet wants it. Who asked sees a slow command at work.
+type lines struct {
+	w    *bufio.Writer
+	sent time.Time
+}
+
+func (l *lines) Write(b []byte) (int, error) {
 	_, err := l.w.WriteString(strings.ReplaceAll(string(b), "\n", "\r\n"))
+	if err == nil && time.Since(l.sent) > flushAfter {
+		err = l.w.Flush()
+		l.sent = time.Now()
+	}
 	return len(b), err
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -31,17 +30,21 @@ type Partner struct {
 
 // View is what page and console look at. Its methods are called from many goroutines.
 type View struct {
-	Name     string
-	Store    ds104.Store
-	Server   *ds104.Server
-	Partner  func() (Partner, bool) // false: the store has none
-	Operator ds104.Secret           // who knows it may see values; empty = nobody
-	// SnapshotDir is where the console writes snapshots and compacted files; empty =
-	// not allowed.
+	Name    string
+	Store   ds104.Store
+	Server  *ds104.Server
+	Partner func() (Partner, bool) // false: the store has none
+	// Apply brings items to the partner now; nil = the store has none.
+	Apply func(ctx context.Context, items []ds104.Item) (int, error)
+	// Compare has the sides compared soon; nil = there is nothing to compare with.
+	Compare  func()
+	Operator ds104.Secret // who knows it may see values; empty = nobody
+	// SnapshotDir is where the console writes and reads snapshots, and writes compacted
+	// files; empty = not allowed.
 	SnapshotDir string
 	Started     time.Time
 
-	busy sync.Mutex // one snapshot or compaction at a time
+	busy sync.Mutex // one snapshot, restoring or compaction at a time
 }
 
 // maxShown is how many entries page and console show at once.
@@ -85,6 +88,14 @@ func left(e ds104.Entry) string {
 	return round(time.Until(e.Expires))
 }
 
+// age says how long ago an entry was written.
+func age(e ds104.Entry) string {
+	if e.Written.IsZero() {
+		return "unknown time"
+	}
+	return round(max(time.Since(e.Written), 0)) // the clock of the other side may be ahead
+}
+
 func round(d time.Duration) string {
 	switch {
 	case d > time.Hour:
@@ -101,9 +112,11 @@ func (v *View) Commands() []console.Command {
 		{Name: "status", Help: "figures of this side and of its partner", Run: v.status},
 		{Name: "get", Args: "<key>", Help: "an entry, without its value", Run: v.get},
 		{Name: "list", Args: "[prefix]", Help: fmt.Sprintf("the first %d entries of a prefix", maxShown), Run: v.listCommand},
-		{Name: "expire", Args: "<key>", Help: "let an entry end now", Run: v.expire},
+		{Name: "expire", Args: "<key>", Help: "let an entry end now, on both sides", Run: v.expire},
+		{Name: "origins", Help: fmt.Sprintf("the %d clients that store most", maxOrigins), Run: v.originsCommand},
 		{Name: "compact", Args: "<file>", Help: "write the store without unused room to a new file", Run: v.compact},
 		{Name: "snapshot", Args: "<file>", Help: "write all entries to a file", Run: v.snapshot},
+		{Name: "restore", Args: "<file> [force]", Help: "read the entries of a snapshot that are not newer here; force: all", Run: v.restore},
 		{Name: "voters", Args: "forget <name>", Help: "take a connector that will not come back off the voters", Run: v.voters},
 	}
 }
@@ -161,6 +174,7 @@ func (v *View) get(ctx context.Context, w io.Writer, args []string) error {
 		row("key", fmt.Sprintf("%q", e.Key))
 		row("bytes", len(e.Value))
 		row("revision", e.Revision)
+		row("written", age(e)+" ago")
 		row("ends in", left(e))
 		row("origin", e.Origin)
 	})
@@ -173,7 +187,7 @@ func (v *View) listCommand(ctx context.Context, w io.Writer, args []string) erro
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range entries {
-		fmt.Fprintf(t, "%q\t%d bytes\trevision %d\t%s\t%s\n", e.Key, len(e.Value), e.Revision, left(e), e.Origin)
+		fmt.Fprintf(t, "%q\t%d bytes\trevision %d\t%s old\t%s\t%s\n", e.Key, len(e.Value), e.Revision, age(e), left(e), e.Origin)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -195,62 +209,65 @@ func (v *View) expire(ctx context.Context, w io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := v.Store.Delete(ctx, key, e.Revision); err != nil {
+	rep, ok := v.Store.(ds104.Replica)
+	if !ok {
+		if err := v.Store.Delete(ctx, key, e.Revision); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, "ended")
 		return err
 	}
-	_, err = fmt.Fprintln(w, "ended; the other side follows when the sides are compared")
+	rev, err := rep.Remove(ctx, key, e.Revision)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, v.endPartner(ctx, key, rev))
 	return err
 }
 
-// file returns where the console may write a file of that name.
-func (v *View) file(args []string) (string, error) {
-	name, err := one(args, "file name")
+// applyTime is how long the partner may take for an entry.
+const applyTime = 5 * time.Second
+
+// endPartner ends an entry that has ended here on the other side too, and says how it
+// stands.
+func (v *View) endPartner(ctx context.Context, key string, rev ds104.Revision) string {
+	switch {
+	case v.Server.Stats().Side == ds104.Alone:
+		return "ended"
+	case v.Apply == nil:
+		return "ended on this side only: no partner is configured"
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	n, err := v.Apply(ctx, []ds104.Item{{Entry: ds104.Entry{Key: key, Revision: rev}, Deleted: true}})
 	switch {
 	case err != nil:
-		return "", err
-	case v.SnapshotDir == "":
-		return "", fmt.Errorf("no directory for files is configured")
-	case name != filepath.Base(name) || strings.HasPrefix(name, "."):
-		return "", fmt.Errorf("give a plain file name; it is written to %s", v.SnapshotDir)
+		return fmt.Sprintf("ended on this side; the partner follows when the sides are compared, now it says: %v", err)
+	case n == 0:
+		return "ended on this side; the partner has a newer entry, which comes back when the sides are compared"
 	}
-	return filepath.Join(v.SnapshotDir, name), nil
+	return "ended on this side; ended on the partner"
 }
 
-func (v *View) compact(_ context.Context, w io.Writer, args []string) error {
-	b, ok := v.Store.(*ds104.Bolt)
-	if !ok {
-		return fmt.Errorf("the store has no file")
+// maxOrigins is how many clients console and page show.
+const maxOrigins = 10
+
+// origins returns the clients that store most; nil when the store does not count.
+func (v *View) origins() []ds104.OriginUse {
+	if c, ok := v.Store.(interface {
+		Origins(n int) []ds104.OriginUse
+	}); ok {
+		return c.Origins(maxOrigins)
 	}
-	path, err := v.file(args)
-	if err != nil {
-		return err
-	}
-	if !v.busy.TryLock() {
-		return fmt.Errorf("another one is under way")
-	}
-	defer v.busy.Unlock()
-	if err := b.Compact(path); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s is written; put it in place of the store's file while the store is stopped\n", path)
-	return err
+	return nil
 }
 
-func (v *View) snapshot(ctx context.Context, w io.Writer, args []string) error {
-	path, err := v.file(args)
-	if err != nil {
-		return err
+func (v *View) originsCommand(_ context.Context, w io.Writer, _ []string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, o := range v.origins() {
+		fmt.Fprintf(t, "%q\t%d bytes\t%d entries\n", o.Origin, o.Bytes, o.Entries)
 	}
-	if !v.busy.TryLock() {
-		return fmt.Errorf("another one is under way")
-	}
-	defer v.busy.Unlock()
-	n, err := ds104.SaveSnapshot(ctx, v.Store, path)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%d entries in %s\n", n, path)
-	return err
+	return t.Flush()
 }
 
 func (v *View) voters(_ context.Context, w io.Writer, args []string) error {
