@@ -40,7 +40,8 @@
 //	Memory          in this process; the end of the process is the end of its values
 //	Bolt            in a file; what was acknowledged survives a crash, also of the machine
 //	Client          on a Server that offers one of the above to other machines
-//	Pair            on two servers, A and B, that hold the same: survives the end of one
+//	Pair            on two servers, A and B, that hold the same: survives the end of one;
+//	                with two machines only, add a Witness or TieAfter: see Pair, Layouts
 //	natskv.Store    in NATS JetStream, on one server or several
 //
 // Package ds104test has the suite that every one of them passes.

@@ -129,10 +129,24 @@ type side struct {
 // data. When the split heals, of two values of a key the higher revision stays on both
 // sides. Use either conditional or unconditional writes for a key, not both.
 //
+// # Layouts
+//
 // With two connectors, each on a machine with one side, the end of the machine that
-// decides leaves one of two votes: no majority. Let a third machine have a Pair, or set
-// ServerOptions.TieAfter and accept that a split of the machines for longer than that
-// has two deciding sides, of which the later term wins on healing.
+// decides leaves one of two votes: no majority. A [Witness] on a third machine is the third
+// vote. Or set ServerOptions.TieAfter and accept that a split of the machines for longer
+// than that has two deciding sides, of which the later term wins on healing. Say A decides;
+// "swap" is a conditional write, everything else goes on in every case:
+//
+//	layout             machine of A ends      machine of B ends  A and B split        witness ends
+//	two machines       swaps stop             goes on            swaps stop at B
+//	and a witness      B decides in 3 s       goes on            swaps stop at the    goes on, as two
+//	                                                             side without it      machines
+//	and TieAfter       B decides after 3 s    goes on            from then on both
+//	                   and TieAfter                              decide: two owners
+//
+// A witness that reaches both sides of a split leaves the decision where it is. A witness
+// that is stopped leaves for good, one that dies counts for VoterMemory. With three or
+// more connectors on at least three machines none is needed.
 //
 // # Revisions and watches
 //

@@ -245,12 +245,13 @@ func TestStalledSide(t *testing.T) {
 	}
 }
 
-// split makes each connector reach both sides under addresses of its own, so that its
-// links can be cut alone.
-func (p *pair) split(t testing.TB, name string, o *ds104.PairOptions) *ds104.Pair {
+// ways gives a voter addresses of both sides of its own, so that its links can be cut
+// alone.
+func (p *pair) ways(t testing.TB, name string) (addrs [2]string) {
 	t.Helper()
 	for i, side := range []string{"a", "b"} {
-		ln, err := p.n.Listen(side + "-for-" + name)
+		addrs[i] = side + "-for-" + name
+		ln, err := p.n.Listen(addrs[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,11 +260,18 @@ func (p *pair) split(t testing.TB, name string, o *ds104.PairOptions) *ds104.Pai
 		go func() { ended <- srv.Serve(ln) }()
 		t.Cleanup(func() { _ = srv.Close(); <-ended })
 	}
+	return addrs
+}
+
+// split makes a connector with ways of its own.
+func (p *pair) split(t testing.TB, name string, o *ds104.PairOptions) *ds104.Pair {
+	t.Helper()
+	ways := p.ways(t, name)
 	var opts ds104.PairOptions
 	if o != nil {
 		opts = *o
 	}
-	opts.A, opts.B, opts.Client.Name, opts.Client.Dial = "a-for-"+name, "b-for-"+name, name, p.n.DialContext
+	opts.A, opts.B, opts.Client.Name, opts.Client.Dial = ways[0], ways[1], name, p.n.DialContext
 	opts.DecideWait = time.Second
 	c, err := ds104.NewPair(opts)
 	if err != nil {
@@ -346,24 +354,15 @@ func TestSplitHasOneDecidingSide(t *testing.T) {
 
 func TestTieCanBeBrokenByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pair{n: startPair(t, nil).n}
-		for i, addr := range []string{"x:1", "y:1"} {
-			side := ds104.SideA + ds104.Side(i)
-			p.stores[i] = ds104.NewMemory(&ds104.MemoryOptions{Side: side})
-			p.srv[i] = serve(t, p.n, addr, p.stores[i], &ds104.ServerOptions{Side: side, TieAfter: 5 * time.Second})
-		}
-		c1, c2 := p.split(t, "c1", nil), p.split(t, "c2", nil)
-		ready(t, c1, c2)
-		mustPut(t, c1, "k", "v")
-		p.cut("a-for-c1", true) // the machine of A and c1 dies
-		p.cut("b-for-c1", true)
-		p.cut("a-for-c2", true)
+		m := startMachines(t, 5*time.Second, false)
+		mustPut(t, m.c1, "k", "v")
+		m.machineEnds()
 		<-time.After(3 * time.Second)
-		if _, err := c2.Put(t.Context(), "owner", nil, ds104.PutOptions{IfAbsent: true}); !errors.Is(err, ds104.ErrUndecided) {
+		if _, err := m.c2.Put(t.Context(), "owner", nil, ds104.PutOptions{IfAbsent: true}); !errors.Is(err, ds104.ErrUndecided) {
 			t.Errorf("too early: %v", err)
 		}
 		<-time.After(6 * time.Second)
-		if _, err := c2.Put(t.Context(), "owner", nil, ds104.PutOptions{IfAbsent: true}); err != nil {
+		if _, err := m.c2.Put(t.Context(), "owner", nil, ds104.PutOptions{IfAbsent: true}); err != nil {
 			t.Errorf("after the time: %v", err)
 		}
 	})

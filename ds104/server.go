@@ -64,7 +64,7 @@ type ServerOptions struct {
 	// TieAfter lets this side decide with the votes of exactly half of the connectors
 	// when the others have been away for so long. 0 = never: with two connectors on
 	// two machines, the machine that is left cannot tell the end of the other from a
-	// broken network, and two sides might decide. See Pair.
+	// broken network, and two sides might decide. A Witness can: see Pair, Layouts.
 	TieAfter time.Duration
 	// Logger gets connections and failures; nil discards them.
 	Logger *slog.Logger
