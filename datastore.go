@@ -202,7 +202,8 @@ func (d *dataStore) start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	view := &datastore.View{
-		Name: c.Name, Store: d.store, Server: d.server, Operator: c.Operator, SnapshotDir: c.SnapshotDir, Started: time.Now(),
+		Name: c.Name, Store: d.store, Server: d.server, Operator: c.Operator, TieAfter: c.Server.TieAfter,
+		SnapshotDir: c.SnapshotDir, Started: time.Now(),
 		Partner: func() (datastore.Partner, bool) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
@@ -262,7 +263,7 @@ func (d *dataStore) start(ctx context.Context) error {
 		d.host.SetCondition(ConditionDegraded, errors.New("partner is not yet connected"))
 	}
 	if c.Side != ds104.Alone {
-		Go(d.host, &d.wg, func() { d.watch(run, client) })
+		Go(d.host, &d.wg, func() { d.watch(run, client, view) })
 	}
 	return nil
 }
@@ -321,12 +322,23 @@ func (d *dataStore) connect() (*ds104.Client, error) {
 	return client, nil
 }
 
+// warnAfter is how many looks a warning holds before it is logged, once: voters come one
+// after the other.
+const warnAfter = 10
+
 // watch looks at the partner and at the own part every second, and compares the sides.
-func (d *dataStore) watch(ctx context.Context, client *ds104.Client) {
+func (d *dataStore) watch(ctx context.Context, client *ds104.Client, view *datastore.View) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	var compared time.Time
+	held, logged := 0, false
 	for {
+		if warning := view.Warning(); warning == "" {
+			held = 0
+		} else if held++; held >= warnAfter && !logged {
+			logged = true
+			d.host.Logger().Warn(warning)
+		}
 		if st := d.server.Stats().Council; st.Deciding {
 			d.host.SetState(StateActive)
 		} else {

@@ -4,6 +4,10 @@
 //	datastore -file store.db                                     alone
 //	datastore -side A -partner other.example.com:42029 ...       one side of a pair
 //	datastore -config datastore.toml                             settings from a file
+//	datastore -witness -a a.example.com:42029 -b b.example.com:42029 -name w1
+//
+// The last one stores nothing: on a third machine it is the third voter for a pair with a
+// connector beside each side, so that one machine may end. See ds104.Pair, Layouts.
 //
 // Connectors use port 42029, the web page is at 42028 and the console at 42030. Without
 // -listen only this machine can reach it; with it, set a token or certificates too.
@@ -52,6 +56,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags.StringVar(&s.Page, "page", "", "`address` of the web page, or off (default "+connects.DefaultDataStorePage+")")
 	flags.StringVar(&s.Console, "console", "", "`address` of the console, or off (default "+connects.DefaultDataStoreConsole+")")
 	flags.StringVar(&s.TokenFile, "token-file", "", "`file` with the token that connectors have to send")
+	flags.StringVar(&s.Name, "name", "", "`name` shown to people; of a witness its name as a voter")
+	flags.BoolVar(&s.Witness, "witness", false, "store nothing, only vote in the pair at -a and -b")
+	flags.StringVar(&s.A, "a", "", "witness: `address` of side A")
+	flags.StringVar(&s.B, "b", "", "witness: `address` of side B")
 	if flags.Parse(args) != nil {
 		return exitUsage
 	}
@@ -59,9 +67,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: datastore [flags]; -help shows them")
 		return exitUsage
 	}
-	cfg, err := load(*config, s)
+	set, err := load(*config, s)
+	var run connects.Factory
 	if err == nil {
-		err = cfg.Validate()
+		run, err = set.factory()
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -69,7 +78,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	node := connects.NewNode(&connects.Options{Logger: logger})
-	if err := node.Add("datastore", connects.DataStore(cfg)); err != nil {
+	if err := node.Add("datastore", run); err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
 	}

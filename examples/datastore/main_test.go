@@ -26,7 +26,11 @@ func write(t *testing.T, name, text string) string {
 }
 
 func TestSampleShowsTheDefaults(t *testing.T) {
-	got, err := load("datastore.sample.toml", settings{})
+	set, err := load("datastore.sample.toml", settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := set.config()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +46,11 @@ func TestSampleShowsTheDefaults(t *testing.T) {
 
 func TestCommandLineWinsOverTheFile(t *testing.T) {
 	file := write(t, "c.toml", "side = \"A\"\nfile = \"from file\"\ntoken_file = \""+write(t, "token", " s3cret\n")+"\"\ntie_after = \"30s\"\n")
-	got, err := load(file, settings{File: "from flag"})
+	set, err := load(file, settings{File: "from flag"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := set.config()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +70,12 @@ func TestBadSettings(t *testing.T) {
 		{[]string{"-config", "no such file"}, "no such file"},
 		{[]string{"-console", "0.0.0.0:42030"}, "loopback"},
 		{[]string{"-token-file", "no such token"}, "no such token"},
+		{[]string{"-a", "h:1"}, "are of a witness"},
+		{[]string{"-witness", "-a", "h:1", "-b", "h:1"}, "DataStoreWitness.Name"},
+		{[]string{"-witness", "-a", "h:1", "-b", "h:1", "-name", "w"}, "another address"},
+		{[]string{"-witness", "-a", "h", "-b", "h:1", "-name", "w"}, "DataStoreWitness.A"},
+		{[]string{"-witness", "-a", "h:1", "-b", "h:2", "-name", "w", "-file", "f"}, "file: a witness stores nothing"},
+		{[]string{"-witness", "-a", "h:1", "-b", "h:2", "-name", "w", "-config", write(t, "c.toml", "partner_ca_file = \"no such authority\"\n")}, "no such authority"},
 		{[]string{"word"}, "usage"},
 		{[]string{"-nonsense"}, "nonsense"},
 	} {
@@ -69,6 +83,16 @@ func TestBadSettings(t *testing.T) {
 		if code := run(t.Context(), tc.args, &out); code != exitUsage || !strings.Contains(out.String(), tc.want) {
 			t.Errorf("%q: %d %q, want %q", tc.args, code, out.String(), tc.want)
 		}
+	}
+}
+
+func TestWitnessRunsAndStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	var out bytes.Buffer
+	args := []string{"-config", write(t, "c.toml", "witness = true\nname = \"w1\"\na = \"127.0.0.1:1\"\n"), "-b", "127.0.0.1:2"}
+	if code := run(ctx, args, &out); code != exitOK || !strings.Contains(out.String(), "component=datastore") {
+		t.Errorf("%d\n%s", code, out.String())
 	}
 }
 

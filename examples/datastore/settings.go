@@ -40,11 +40,14 @@ type settings struct {
 	MaxValue     int           `toml:"max_value"`
 	MaxConns     int           `toml:"max_connections"`
 	TieAfter     time.Duration `toml:"tie_after"`
+	Witness      bool          `toml:"witness"`
+	A            string        `toml:"a"`
+	B            string        `toml:"b"`
 	Compare      time.Duration `toml:"compare_interval"`
 }
 
 // load reads the file, if there is one, and puts what the command line says on top.
-func load(name string, flags settings) (*connects.DataStoreConfig, error) {
+func load(name string, flags settings) (*settings, error) {
 	var s settings
 	if name != "" {
 		md, err := toml.DecodeFile(name, &s)
@@ -66,12 +69,48 @@ func load(name string, flags settings) (*connects.DataStoreConfig, error) {
 	for to, from := range map[*string]string{
 		&s.Side: flags.Side, &s.Partner: flags.Partner, &s.File: flags.File, &s.Listen: flags.Listen,
 		&s.Page: flags.Page, &s.Console: flags.Console, &s.TokenFile: flags.TokenFile,
+		&s.Name: flags.Name, &s.A: flags.A, &s.B: flags.B,
 	} {
 		if from != "" {
 			*to = from
 		}
 	}
-	return s.config()
+	s.Witness = s.Witness || flags.Witness
+	return &s, nil
+}
+
+// factory returns what is to run: a data store or a witness.
+func (s *settings) factory() (connects.Factory, error) {
+	if !s.Witness {
+		if s.A != "" || s.B != "" {
+			return nil, errors.New("a, b: are of a witness; a data store has a partner")
+		}
+		cfg, err := s.config()
+		if err == nil {
+			err = cfg.Validate()
+		}
+		return connects.DataStore(cfg), err
+	}
+	cfg, err := s.witness()
+	if err == nil {
+		err = cfg.Validate()
+	}
+	return connects.DataStoreWitness(cfg), err
+}
+
+// witness returns the configuration of a witness, which uses few of the settings.
+func (s *settings) witness() (connects.WitnessConfig, error) {
+	var errs []error
+	for name, v := range map[string]string{"side": s.Side, "partner": s.Partner, "file": s.File, "restore": s.Restore, "snapshot_dir": s.SnapshotDir} {
+		if v != "" && v != "alone" {
+			errs = append(errs, fmt.Errorf("%s: a witness stores nothing", name))
+		}
+	}
+	token, err := secret(s.TokenFile)
+	errs = append(errs, err)
+	var certificates connects.DataStoreConfig
+	errs = append(errs, s.certificates(&certificates))
+	return connects.WitnessConfig{Name: s.Name, A: s.A, B: s.B, Token: token, TLS: certificates.PartnerTLS}, errors.Join(errs...)
 }
 
 func (s *settings) config() (*connects.DataStoreConfig, error) {
@@ -105,10 +144,21 @@ func (s *settings) certificates(cfg *connects.DataStoreConfig) error {
 	if s.CertFile == "" && s.ClientCAFile == "" && s.PartnerCA == "" {
 		return nil
 	}
+	cfg.PartnerTLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
+	if s.PartnerCA != "" {
+		if cfg.PartnerTLS.RootCAs, err = pool(s.PartnerCA); err != nil {
+			return err
+		}
+	}
+	if s.CertFile == "" && s.ClientCAFile == "" {
+		return nil
+	}
 	cert, err := tls.LoadX509KeyPair(s.CertFile, s.CertKeyFile)
 	if err != nil {
 		return fmt.Errorf("cert_file, cert_key_file: %w", err)
 	}
+	cfg.PartnerTLS.Certificates = []tls.Certificate{cert}
 	cfg.Server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	if s.ClientCAFile != "" {
 		if cfg.Server.TLS.ClientCAs, err = pool(s.ClientCAFile); err != nil {
@@ -116,11 +166,7 @@ func (s *settings) certificates(cfg *connects.DataStoreConfig) error {
 		}
 		cfg.Server.TLS.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	cfg.PartnerTLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if s.PartnerCA != "" {
-		cfg.PartnerTLS.RootCAs, err = pool(s.PartnerCA)
-	}
-	return err
+	return nil
 }
 
 func pool(name string) (*x509.CertPool, error) {

@@ -39,6 +39,8 @@ type View struct {
 	// Compare has the sides compared soon; nil = there is nothing to compare with.
 	Compare  func()
 	Operator ds104.Secret // who knows it may see values; empty = nobody
+	// TieAfter is that of the server.
+	TieAfter time.Duration
 	// SnapshotDir is where the console writes and reads snapshots, and writes compacted
 	// files; empty = not allowed.
 	SnapshotDir string
@@ -79,6 +81,15 @@ func (v *View) role() (word, class string) {
 	default:
 		return "side " + st.Side.String() + " follows", "soft"
 	}
+}
+
+// Warning says what is wrong with the layout of a pair; empty = nothing.
+func (v *View) Warning() string {
+	if st := v.Server.Stats(); st.Side != ds104.Alone && st.Council.Voters == 2 && v.TieAfter == 0 {
+		return "The pair has two voters only: when the machine of the deciding side ends, nobody can decide, and agents cannot be " +
+			"taken over. Run a witness on a third machine, or set tie_after."
+	}
+	return ""
 }
 
 func left(e ds104.Entry) string {
@@ -135,6 +146,9 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 		row("up for", round(time.Since(v.Started)))
 		if st := v.Server.Stats(); st.Side != ds104.Alone {
 			row("term", st.Council.Term)
+		}
+		if warning := v.Warning(); warning != "" {
+			row("warning", warning)
 		}
 		for _, f := range v.Server.Figures() {
 			row(f.Name, f.Number)

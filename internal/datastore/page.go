@@ -43,7 +43,7 @@ type pageData struct {
 	Missing                  bool
 	Values                   bool // the reader may see values
 	CanUnlock                bool // values could be unlocked
-	Problem                  string
+	Problem, Warning         string
 	Figures                  []ds104.Figure
 	Uptime                   string
 	Term                     uint64
@@ -89,6 +89,7 @@ func (v *View) serve(w http.ResponseWriter, r *http.Request, t *template.Templat
 		}
 	}
 	d.Role, d.Class = v.role()
+	d.Warning = v.Warning()
 	st := v.Server.Stats()
 	d.Term, d.Paired = st.Council.Term, st.Side != ds104.Alone
 	if p, ok := v.Partner(); ok {
