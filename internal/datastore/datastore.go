@@ -1,5 +1,5 @@
 // Package datastore is what people see of a data store: its web page and the commands
-// of its console. The store itself is package ds104.
+// of its console. The store itself is package ds104; the example is a session.
 package datastore
 
 import (
