@@ -109,10 +109,12 @@ func age(e ds104.Entry) string {
 
 func round(d time.Duration) string {
 	switch {
-	case d > time.Hour:
-		return d.Round(time.Minute).String()
-	case d > time.Minute:
-		return d.Round(time.Second).String()
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd %dh", d/(24*time.Hour), d/time.Hour%24)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh %dm", d/time.Hour, d/time.Minute%60)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm %ds", d/time.Minute, d/time.Second%60)
 	}
 	return d.Round(100 * time.Millisecond).String()
 }
@@ -190,7 +192,7 @@ func (v *View) get(ctx context.Context, w io.Writer, args []string) error {
 		row("revision", e.Revision)
 		row("written", age(e)+" ago")
 		row("ends in", left(e))
-		row("origin", e.Origin)
+		row("origin", fmt.Sprintf("%q", e.Origin))
 	})
 }
 
@@ -201,7 +203,7 @@ func (v *View) listCommand(ctx context.Context, w io.Writer, args []string) erro
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range entries {
-		fmt.Fprintf(t, "%q\t%d bytes\trevision %d\t%s old\t%s\t%s\n", e.Key, len(e.Value), e.Revision, age(e), left(e), e.Origin)
+		fmt.Fprintf(t, "%q\t%d bytes\trevision %d\t%s old\t%s\t%q\n", e.Key, len(e.Value), e.Revision, age(e), left(e), e.Origin)
 	}
 	if err := t.Flush(); err != nil {
 		return err
