@@ -26,6 +26,14 @@ func eachCounted(t *testing.T, f func(t *testing.T, st counted)) {
 	t.Run("memory", func(t *testing.T) {
 		f(t, memory(t, &ds104.MemoryOptions{MaxOriginBytes: 100, MaxEntries: 10, Side: ds104.SideA}))
 	})
+	t.Run("log", func(t *testing.T) {
+		l, err := ds104.OpenLog(t.TempDir(), &ds104.LogOptions{MaxOriginBytes: 100, MaxEntries: 10, Side: ds104.SideA})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		f(t, l)
+	})
 	t.Run("bolt", func(t *testing.T) {
 		f(t, openBolt(t, filepath.Join(t.TempDir(), "s"), &ds104.BoltOptions{MaxOriginBytes: 100, MaxEntries: 10, Side: ds104.SideA}))
 	})

@@ -128,7 +128,7 @@ func CheckSnapshot(r io.Reader) (entries int, taken time.Time, err error) {
 // store that stands alone does not remember deletions: what was deleted since comes back.
 // LoadOptions.Force lets the snapshot win instead.
 //
-// A [Memory] and a [Bolt] take the revisions of the snapshot over, unless it is forced,
+// A [Memory], [Bolt] or [Log] takes the revisions of the snapshot over, unless it is forced,
 // so that a connector goes on where it was; watchers may get EventGap. Other stores give
 // new ones. Times to live go on from when the snapshot was begun. MaxOriginBytes refuses
 // nothing here. An error in the middle, for example ErrFull, leaves what is already

@@ -138,6 +138,14 @@ func TestRestoreIntoAStoreInUse(t *testing.T) {
 		"bolt": func(t *testing.T) ds104.Store {
 			return openBolt(t, filepath.Join(t.TempDir(), "s"), nil)
 		},
+		"log": func(t *testing.T) ds104.Store {
+			l, err := ds104.OpenLog(t.TempDir(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = l.Close() })
+			return l
+		},
 		"another": func(t *testing.T) ds104.Store { return plain{memory(t, nil)} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -256,6 +264,32 @@ func TestWatchersGetAGapFromARestore(t *testing.T) {
 		}
 		if seen[0] != "gap " {
 			t.Errorf("watched %q, want a gap first", seen)
+		}
+	})
+}
+
+func FuzzSnapshot(f *testing.F) {
+	var whole bytes.Buffer
+	st := ds104.NewMemory(nil)
+	defer st.Close()
+	if _, err := st.Put(f.Context(), "k", []byte("v"), ds104.PutOptions{TTL: time.Hour, Origin: "c1"}); err != nil {
+		f.Fatal(err)
+	}
+	if _, err := ds104.WriteSnapshot(f.Context(), st, &whole); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole.Bytes())
+	f.Add(append([]byte("DS104S\x00\x01"), whole.Bytes()[8:]...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, _, bad := ds104.CheckSnapshot(bytes.NewReader(b))
+		into := ds104.NewMemory(nil)
+		defer into.Close()
+		got, err := ds104.ReadSnapshot(t.Context(), into, bytes.NewReader(b), nil)
+		if bad == nil && (got.Entries != n || err != nil && !errors.Is(err, ds104.ErrTooLarge)) {
+			t.Errorf("%d entries were checked, %d read: %v", n, got.Entries, err)
+		}
+		if bad != nil && (!errors.Is(bad, ds104.ErrSnapshot) || err == nil) {
+			t.Errorf("checked: %v, read: %v", bad, err)
 		}
 	})
 }
