@@ -169,13 +169,20 @@ func TestWitnessInASplit(t *testing.T) {
 func TestWitnessLeavesForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := startMachines(t, 0, true)
+		eventually(t, "all connections are up", func() bool {
+			st := m.witness.Stats()
+			return st.Sides[0].Client.Conns == ds104.DefaultConns && st.Sides[1].Client.Conns == ds104.DefaultConns
+		})
 		for range 2 {
 			if err := m.witness.Close(); err != nil {
 				t.Error(err)
 			}
 		}
-		if v := m.srv[0].Stats().Council.Voters; v != 2 {
-			t.Errorf("%d voters, want that the witness is forgotten", v)
+		synctest.Wait() // until the servers have seen the end
+		for _, srv := range m.srv {
+			if v := srv.Stats().Council.Voters; v != 2 {
+				t.Errorf("%d voters, want that the witness is forgotten", v)
+			}
 		}
 		if err := m.witness.WaitReady(t.Context()); !errors.Is(err, ds104.ErrClosed) {
 			t.Error(err)
