@@ -1,28 +1,47 @@
 // Package natskv is a ds104.Store in a key/value bucket of NATS JetStream, for
 // installations that outgrow a pair of data stores.
 //
-//	nc, err := nats.Connect("nats://n1,n2,n3", nats.MaxReconnects(-1))
+//	nc, err := natskv.Connect(ctx, &natskv.ConnectOptions{Servers: []string{"n1", "n2", "n3"}})
 //	...
 //	store, err := natskv.New(ctx, nc, &natskv.Options{Bucket: "connects", Replicas: 3})
 //
-// The bucket's majority decides every write, so all operations on one key are
-// linearizable; revisions are the sequence numbers of the bucket's stream. NATS keeps the
-// last changes of every key (Options.History); a watcher that asks for one that is gone
-// gets a gap.
+// # What is certain
+//
+// With Replicas 3 or 5 the majority of the servers decides every write; what was
+// acknowledged survives the end of any minority of them, and a compare-and-swap has one
+// winner, also while servers die. Reads are answered by the leader of the bucket. A leader
+// that is cut off from the others, alive, may answer reads from its past until it notices,
+// some ten seconds; its writes fail. Revisions are the sequence numbers of the bucket's
+// stream.
+//
+// A leader that dies is replaced after an election, four to nine seconds. Calls are
+// repeated meanwhile, a write under an identity that makes the servers do it once. A write
+// whose fate remains unknown returns ds104.ErrInterrupted; one that was surely not done
+// ds104.ErrDown.
+//
+// With one replica on disk the server acknowledges before the disk has the data
+// (sync_interval, two minutes unless its configuration says otherwise): a process that
+// ends loses nothing, a machine without power may.
+//
+// # Watching
+//
+// The servers keep the last changes of every key ([Options].History) and a deletion for
+// [MarkerAge]. A watcher follows the changes of the whole bucket, by number: whatever is
+// missing between two of them is a gap, even if it was of other keys. It goes on by itself
+// when servers or connections end.
+//
+// # In the bucket
 //
 // Keys become subjects: '/' becomes '.', and bytes other than letters, digits, '-' and
 // '_' are written =XX. A value is preceded by its expiry and its origin; Entry.Written is
-// when the NATS server took the message. Entries end by a deletion that any open Store does in time; each of them follows the changes of the whole
-// bucket for this. Before, an entry whose time has passed is not shown either; for this
-// the clocks of the machines should agree.
-//
-// The client library reconnects by itself. While it does, calls wait for their context,
-// at most five seconds when that has no deadline, and return ds104.ErrDown.
+// when the leader took it. Entries end by a deletion that any open Store does in time; each
+// of them follows the changes of the whole bucket for this. Before, an entry whose time has passed is not shown either. The expiry
+// is a moment of the writer's clock: the clocks of the machines have to agree (NTP), and an
+// entry ends early or late by as much as one is wrong.
 package natskv
 
 import (
 	"context"
-	"encoding/binary"
 	stderrors "errors"
 	"fmt"
 	"iter"
@@ -34,7 +53,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/pkg/errors"
 
 	"github.com/connects-go/connects/ds104"
 )
@@ -43,6 +61,7 @@ import (
 const (
 	DefaultBucket  = "connects"
 	DefaultHistory = 64
+	DefaultWait    = 15 * time.Second
 )
 
 // overhead is what a message may have beside the value.
@@ -51,27 +70,78 @@ const overhead = 4096
 // Options configure a [Store]. Nil means the zero value, and the zero value means
 // defaults.
 type Options struct {
-	// Bucket is created unless it exists; 0 = DefaultBucket.
+	// Bucket is created unless it exists: letters, digits, '-' and '_'.
+	// Empty = DefaultBucket.
 	Bucket string
-	// Replicas is on how many servers each entry is, 1 to 5; 0 = 1.
+	// Replicas is on how many servers each entry is: 1, 3 or 5. An even number survives
+	// no more than the odd one below it. 0 = 1.
 	Replicas int
 	// History is how many changes of a key are kept for watchers, 1 to 64;
 	// 0 = DefaultHistory.
 	History int
-	// MaxBytes bounds the bucket; 0 = not.
+	// MaxBytes bounds the bucket on each server; Put returns ds104.ErrFull above.
+	// 0 = not.
 	MaxBytes int64
-	// InMemory keeps the bucket in the servers' memory instead of their disks.
+	// InMemory keeps the bucket in the servers' memory instead of their disks. With
+	// several replicas it survives as long as a majority of them runs.
 	InMemory bool
+	// Wait is how long a call whose context has no deadline waits for an answer, with
+	// repetitions; shorter than an election it makes calls fail while a leader is
+	// replaced. 0 = DefaultWait.
+	Wait time.Duration
 	// Logger gets what goes wrong in the background; nil discards it.
 	Logger *slog.Logger
 }
 
+func (o *Options) validate() error {
+	var errs []error
+	bad := func(name string, v any, want string) {
+		errs = append(errs, fmt.Errorf("natskv: option %s=%v: must be %s", name, v, want))
+	}
+	if strings.ContainsFunc(o.Bucket, func(r rune) bool { return r >= 0x80 || !plain(byte(r)) }) || len(o.Bucket) > 200 {
+		bad("Bucket", fmt.Sprintf("%q", o.Bucket), "at most 200 letters, digits, '-' and '_'")
+	}
+	if r := o.Replicas; r != 0 && r != 1 && r != 3 && r != 5 {
+		bad("Replicas", r, "1, 3 or 5")
+	}
+	if o.History < 0 || o.History > 64 {
+		bad("History", o.History, "between 1 and 64")
+	}
+	if o.MaxBytes < 0 {
+		bad("MaxBytes", o.MaxBytes, "positive, or 0 for no limit")
+	}
+	if o.Wait < 0 {
+		bad("Wait", o.Wait, "positive, or 0 for the default")
+	}
+	return stderrors.Join(errs...)
+}
+
+func (o *Options) setDefaults() {
+	if o.Bucket == "" {
+		o.Bucket = DefaultBucket
+	}
+	if o.History == 0 {
+		o.History = DefaultHistory
+	}
+	if o.Replicas == 0 {
+		o.Replicas = 1
+	}
+	if o.Wait == 0 {
+		o.Wait = DefaultWait
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
 // Store is a ds104.Store in a bucket. It is made by New.
 type Store struct {
-	kv     jetstream.KeyValue
+	nc     *nats.Conn
+	js     jetstream.JetStream
 	stream jetstream.Stream
-	log    *slog.Logger
-	max    int
+	prefix string // of the subjects
+	opts   Options
+	max    int // bytes of a value
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -79,46 +149,32 @@ type Store struct {
 
 var _ ds104.Store = (*Store)(nil)
 
-// New opens or creates the bucket. The connection stays the caller's.
+// New opens or creates the bucket. It waits for the servers until ctx ends, at most
+// Options.Wait when that has no deadline. The connection stays the caller's; one made by
+// [Connect] is set up as a Store needs it. Errors: of the options, all at once;
+// ErrNoJetStream, ErrReplicas, ErrSettings.
 func New(ctx context.Context, nc *nats.Conn, o *Options) (*Store, error) {
-	var opts Options
+	s := &Store{nc: nc}
 	if o != nil {
-		opts = *o
+		s.opts = *o
 	}
-	if opts.Bucket == "" {
-		opts.Bucket = DefaultBucket
+	if err := s.opts.validate(); err != nil {
+		return nil, err
 	}
-	if opts.History == 0 {
-		opts.History = DefaultHistory
-	}
-	if opts.Replicas == 0 {
-		opts.Replicas = 1
-	}
-	if opts.History < 1 || opts.History > 64 || opts.Replicas < 1 || opts.Replicas > 5 || opts.MaxBytes < 0 {
-		return nil, fmt.Errorf("natskv: options History=%d (1 to 64), Replicas=%d (1 to 5), MaxBytes=%d", opts.History, opts.Replicas, opts.MaxBytes)
-	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, errors.Wrap(err, "natskv")
-	}
-	cfg := jetstream.KeyValueConfig{Bucket: opts.Bucket, History: uint8(opts.History), Replicas: opts.Replicas, MaxBytes: opts.MaxBytes}
-	if opts.InMemory {
-		cfg.Storage = jetstream.MemoryStorage
-	}
-	s := &Store{log: opts.Logger, max: min(ds104.MaxValue, int(nc.MaxPayload())-overhead)}
-	if s.kv, err = js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
-		return nil, errors.Wrap(err, "natskv: bucket")
-	}
-	if s.stream, err = js.Stream(ctx, "KV_"+opts.Bucket); err != nil {
-		return nil, errors.Wrap(err, "natskv: stream")
-	}
-	if s.max < ds104.MaxValue {
-		s.log.Warn("the NATS server's max_payload limits values", "bytes", s.max)
-	}
+	s.opts.setDefaults()
+	s.prefix = "$KV." + s.opts.Bucket + "."
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	var err error
+	if s.js, err = jetstream.New(nc); err == nil {
+		err = s.try(ctx, s.openBucket)
+	}
+	if err != nil {
+		s.cancel()
+		return nil, err
+	}
+	if s.max = min(ds104.MaxValue, int(nc.MaxPayload())-overhead); s.max < ds104.MaxValue {
+		s.opts.Logger.Warn("natskv: max_payload of the servers limits values", "bytes", s.max)
+	}
 	s.wg.Go(s.sweep)
 	return s, nil
 }
@@ -131,124 +187,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-const hexDigits = "0123456789ABCDEF"
-
-// encode turns a key, or the beginning of one, into a subject.
-func encode(key string) string {
-	var b strings.Builder
-	for i, part := range strings.Split(key, "/") {
-		if i > 0 {
-			b.WriteByte('.')
-		}
-		if part == "" {
-			b.WriteByte('=') // no empty tokens
-		}
-		for j := range len(part) {
-			switch c := part[j]; {
-			case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_':
-				b.WriteByte(c)
-			default:
-				b.WriteString("=" + string(hexDigits[c>>4]) + string(hexDigits[c&15]))
-			}
-		}
-	}
-	return b.String()
-}
-
-// decode is the reverse of encode; false for a subject that is none of ours.
-func decode(subject string) (string, bool) {
-	var b strings.Builder
-	for i, token := range strings.Split(subject, ".") {
-		if i > 0 {
-			b.WriteByte('/')
-		}
-		if token == "=" {
-			continue
-		}
-		for j := 0; j < len(token); j++ {
-			if token[j] != '=' {
-				b.WriteByte(token[j])
-				continue
-			}
-			if j+2 >= len(token) {
-				return "", false
-			}
-			hi, lo := strings.IndexByte(hexDigits, token[j+1]), strings.IndexByte(hexDigits, token[j+2])
-			if hi < 0 || lo < 0 {
-				return "", false
-			}
-			b.WriteByte(byte(hi<<4 | lo))
-			j += 2
-		}
-	}
-	return b.String(), true
-}
-
-// filter returns the narrowest subject filter for a prefix: whole parts of it.
-func filter(prefix string) string {
-	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
-		return encode(prefix[:i]) + ".>"
-	}
-	return ">"
-}
-
-// headSize is version, expiry and length of the origin.
-const headSize = 1 + 8 + 1
-
-func pack(value []byte, ttl time.Duration, origin string) []byte {
-	if len(origin) > ds104.MaxOrigin {
-		origin = origin[:ds104.MaxOrigin]
-	}
-	b := append(make([]byte, 0, headSize+len(origin)+len(value)), 1)
-	expires := uint64(0)
-	if ttl > 0 {
-		expires = uint64(time.Now().Add(ttl).UnixNano())
-	}
-	b = binary.BigEndian.AppendUint64(b, expires)
-	b = append(append(b, byte(len(origin))), origin...)
-	return append(b, value...)
-}
-
-// entry returns what a message says; dead when the time of the entry has passed.
-func entry(key string, e jetstream.KeyValueEntry) (out ds104.Entry, dead bool) {
-	out = ds104.Entry{Key: key, Revision: ds104.Revision(e.Revision()), Written: e.Created().UTC().Round(0)}
-	b := e.Value()
-	if len(b) < headSize || b[0] != 1 || len(b) < headSize+int(b[9]) {
-		out.Value = b // somebody else's
-		return out, false
-	}
-	if n := int64(binary.BigEndian.Uint64(b[1:])); n != 0 {
-		out.Expires = time.Unix(0, n)
-		dead = !out.Expires.After(time.Now())
-	}
-	out.Origin, out.Value = string(b[headSize:headSize+int(b[9])]), b[headSize+int(b[9]):]
-	return out, dead
-}
-
-// fault turns an error of NATS into one of ds104.
-func (s *Store) fault(ctx context.Context, err error) error {
-	var api *jetstream.APIError
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case s.ctx.Err() != nil:
-		return ds104.ErrClosed
-	case stderrors.Is(err, jetstream.ErrKeyNotFound), stderrors.Is(err, jetstream.ErrKeyDeleted):
-		return ds104.ErrNotFound
-	case stderrors.Is(err, jetstream.ErrKeyExists), stderrors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
-		return ds104.ErrRevision
-	case stderrors.As(err, &api) && (api.ErrorCode == 10077 || strings.Contains(api.Description, "maximum bytes exceeded")):
-		return ds104.ErrFull
-	case stderrors.Is(err, nats.ErrMaxPayload):
-		return ds104.ErrTooLarge
-	case stderrors.Is(err, context.DeadlineExceeded), stderrors.Is(err, nats.ErrTimeout), stderrors.Is(err, nats.ErrNoResponders), stderrors.Is(err, nats.ErrConnectionClosed):
-		return stderrors.Join(ds104.ErrDown, err)
-	}
-	return errors.Wrap(err, "natskv")
-}
-
 func (s *Store) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -259,6 +197,15 @@ func (s *Store) ready(ctx context.Context) error {
 	return nil
 }
 
+// last returns the newest message of a subject, which may be a deletion.
+func (s *Store) last(ctx context.Context, subject string) (m *jetstream.RawStreamMsg, err error) {
+	err = s.try(ctx, func(ctx context.Context) error {
+		m, err = s.stream.GetLastMsgForSubject(ctx, s.prefix+subject)
+		return err
+	})
+	return m, err
+}
+
 // Get implements ds104.Store.
 func (s *Store) Get(ctx context.Context, key string) (ds104.Entry, error) {
 	if err := s.ready(ctx); err != nil {
@@ -267,18 +214,19 @@ func (s *Store) Get(ctx context.Context, key string) (ds104.Entry, error) {
 	if key == "" || len(key) > ds104.MaxKey {
 		return ds104.Entry{}, ds104.ErrNotFound
 	}
-	e, err := s.kv.Get(ctx, encode(key))
+	m, err := s.last(ctx, encode(key))
 	if err != nil {
-		return ds104.Entry{}, s.fault(ctx, err)
+		return ds104.Entry{}, err
 	}
-	out, dead := entry(key, e)
-	if dead {
+	e, dead := entry(key, m.Sequence, m.Time, m.Data)
+	if dead || isMarker(m.Header) {
 		return ds104.Entry{}, ds104.ErrNotFound
 	}
-	return out, nil
+	return e, nil
 }
 
-// Put implements ds104.Store. When the answer is lost, the value may be written.
+// Put implements ds104.Store. Of a context that ended and of ds104.ErrInterrupted the
+// value may be written.
 func (s *Store) Put(ctx context.Context, key string, value []byte, o ds104.PutOptions) (ds104.Revision, error) {
 	switch err := s.ready(ctx); {
 	case key == "" || o.TTL < 0 || o.IfAbsent && o.IfRevision != 0:
@@ -288,34 +236,63 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, o ds104.PutOp
 	case err != nil:
 		return 0, err
 	}
-	subject, data := encode(key), pack(value, o.TTL, o.Origin)
-	var rev uint64
-	var err error
+	w := write{subject: encode(key), data: pack(value, o.TTL, o.Origin)}
 	switch {
 	case o.IfAbsent:
-		if rev, err = s.kv.Create(ctx, subject, data); stderrors.Is(err, jetstream.ErrKeyExists) {
-			if old, e := s.kv.Get(ctx, subject); e == nil {
-				if _, dead := entry(key, old); dead { // not yet deleted
-					rev, err = s.kv.Update(ctx, subject, data, old.Revision())
-				}
-			}
-		}
-	case o.IfRevision != 0:
-		e, gone := s.Get(ctx, key)
-		if stderrors.Is(gone, ds104.ErrNotFound) || gone == nil && e.Revision != o.IfRevision {
+		return s.create(ctx, key, w)
+	case o.IfRevision == 0:
+		return s.replace(ctx, w)
+	default:
+		// The servers would also take the place of an entry whose time has passed.
+		switch e, err := s.Get(ctx, key); {
+		case stderrors.Is(err, ds104.ErrNotFound), err == nil && e.Revision != o.IfRevision:
 			return 0, ds104.ErrRevision
+		case err != nil:
+			return 0, err
+		}
+		return s.write(ctx, w.at(uint64(o.IfRevision)))
+	}
+}
+
+// create writes where nothing is, or a deletion, or an entry whose time has passed.
+func (s *Store) create(ctx context.Context, key string, w write) (ds104.Revision, error) {
+	rev, err := s.write(ctx, w.at(0))
+	for stderrors.Is(err, ds104.ErrRevision) {
+		m, gone := s.last(ctx, w.subject)
+		if stderrors.Is(gone, ds104.ErrNotFound) {
+			return 0, ds104.ErrRevision // it was there a moment ago
 		}
 		if gone != nil {
 			return 0, gone
 		}
-		rev, err = s.kv.Update(ctx, subject, data, uint64(o.IfRevision))
-	default:
-		rev, err = s.kv.Put(ctx, subject, data)
+		if _, dead := entry(key, m.Sequence, m.Time, m.Data); !dead && !isMarker(m.Header) {
+			return 0, ds104.ErrRevision
+		}
+		rev, err = s.write(ctx, w.at(m.Sequence))
 	}
-	if err != nil {
-		return 0, s.fault(ctx, err)
+	return rev, err
+}
+
+// replace writes whatever is there. Several servers do that without a compare-and-swap of
+// somebody else noticing, see write; so it is one itself, repeated until it wins.
+func (s *Store) replace(ctx context.Context, w write) (ds104.Revision, error) {
+	if s.opts.Replicas == 1 {
+		return s.write(ctx, w)
 	}
-	return ds104.Revision(rev), nil
+	for {
+		seq := uint64(0)
+		m, err := s.last(ctx, w.subject)
+		switch {
+		case err == nil:
+			seq = m.Sequence
+		case !stderrors.Is(err, ds104.ErrNotFound):
+			return 0, err
+		}
+		rev, err := s.write(ctx, w.at(seq))
+		if !stderrors.Is(err, ds104.ErrRevision) {
+			return rev, err
+		}
+	}
 }
 
 // Delete implements ds104.Store.
@@ -333,7 +310,7 @@ func (s *Store) Delete(ctx context.Context, key string, at ds104.Revision) error
 		case err != nil:
 			return err
 		}
-		err = s.fault(ctx, s.kv.Delete(ctx, encode(key), jetstream.LastRevision(uint64(e.Revision))))
+		_, err = s.write(ctx, write{subject: encode(key), marker: true}.at(uint64(e.Revision)))
 		if stderrors.Is(err, ds104.ErrRevision) && at == 0 {
 			continue // changed meanwhile: it was there, so it goes
 		}
@@ -341,7 +318,10 @@ func (s *Store) Delete(ctx context.Context, key string, at ds104.Revision) error
 	}
 }
 
-// List implements ds104.Store. It fetches the keys first and then each value.
+// listPage is how many entries List fetches at once.
+const listPage = 32
+
+// List implements ds104.Store. It fetches the keys first and then the values.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[ds104.Entry, error] {
 	return func(yield func(ds104.Entry, error) bool) {
 		keys, err := s.keys(ctx, prefix)
@@ -349,45 +329,45 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[ds104.Entry, 
 			yield(ds104.Entry{}, err)
 			return
 		}
-		for _, key := range keys {
-			e, err := s.Get(ctx, key)
-			if stderrors.Is(err, ds104.ErrNotFound) {
-				continue
+		var entries [listPage]ds104.Entry
+		var errs [listPage]error
+		for page := range slices.Chunk(keys, listPage) {
+			var wg sync.WaitGroup
+			for i, key := range page {
+				wg.Go(func() { entries[i], errs[i] = s.Get(ctx, key) })
 			}
-			if !yield(e, err) || err != nil {
-				return
+			wg.Wait()
+			for i := range page {
+				if stderrors.Is(errs[i], ds104.ErrNotFound) {
+					continue
+				}
+				if !yield(entries[i], errs[i]) || errs[i] != nil {
+					return
+				}
 			}
 		}
 	}
 }
 
-func (s *Store) keys(ctx context.Context, prefix string) ([]string, error) {
-	if err := s.ready(ctx); err != nil {
+// keys returns what may be keys with a prefix, in order. The leader says so: a consumer
+// could be fed by a server that is behind.
+func (s *Store) keys(ctx context.Context, prefix string) (out []string, err error) {
+	if err := s.ready(ctx); err != nil || len(prefix) > ds104.MaxKey {
 		return nil, err
 	}
-	if len(prefix) > ds104.MaxKey {
-		return nil, nil
-	}
-	w, err := s.kv.Watch(ctx, filter(prefix), jetstream.IgnoreDeletes(), jetstream.MetaOnly())
+	var info *jetstream.StreamInfo
+	err = s.try(ctx, func(ctx context.Context) error {
+		info, err = s.stream.Info(ctx, jetstream.WithSubjectFilter(s.prefix+filter(prefix)))
+		return err
+	})
 	if err != nil {
-		return nil, s.fault(ctx, err)
+		return nil, err
 	}
-	defer func() { _ = w.Stop() }()
-	var out []string
-	for {
-		select {
-		case e, ok := <-w.Updates():
-			if !ok || e == nil { // all that was there
-				slices.Sort(out)
-				return slices.Compact(out), s.ready(ctx)
-			}
-			if key, ok := decode(e.Key()); ok && strings.HasPrefix(key, prefix) {
-				out = append(out, key)
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-s.ctx.Done():
-			return nil, ds104.ErrClosed
+	for subject := range info.State.Subjects {
+		if key, ok := decode(strings.TrimPrefix(subject, s.prefix)); ok && strings.HasPrefix(key, prefix) {
+			out = append(out, key)
 		}
 	}
+	slices.Sort(out)
+	return out, nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,8 +21,9 @@ import (
 
 // server is a nats-server of this machine.
 type server struct {
-	url, conf string
-	cmd       *exec.Cmd
+	name, url, conf string
+	cmd             *exec.Cmd
+	dead            bool
 }
 
 func (s *server) start(t testing.TB) {
@@ -31,27 +32,36 @@ func (s *server) start(t testing.TB) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.dead = false
 }
 
+// stop is SIGKILL.
 func (s *server) stop() {
+	s.dead = true
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
 }
 
-func startServer(t testing.TB) *server {
+func needServer(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("nats-server"); err != nil {
 		t.Skip("SKIPPED: nats-server is not installed (Debian package nats-server)")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+}
+
+// startServer starts one with JetStream, and further lines of its configuration.
+func startServer(t testing.TB, more ...string) *server {
+	t.Helper()
 	dir := t.TempDir()
-	s := &server{url: "nats://" + addr, conf: filepath.Join(dir, "conf")}
-	conf := fmt.Sprintf("listen: %q\nmax_payload: 2MB\njetstream { store_dir: %q }\n", addr, filepath.Join(dir, "js"))
+	return startBare(t, append(more, fmt.Sprintf("jetstream { store_dir: %q }", filepath.Join(dir, "js")))...)
+}
+
+func startBare(t testing.TB, lines ...string) *server {
+	t.Helper()
+	needServer(t)
+	addr := freeAddrs(t, 1)[0]
+	s := &server{url: "nats://" + addr, conf: filepath.Join(t.TempDir(), "conf")}
+	conf := fmt.Sprintf("listen: %q\nmax_payload: 2MB\n%s\n", addr, strings.Join(lines, "\n"))
 	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
