@@ -5,7 +5,9 @@ import (
 	stderrors "errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -45,8 +47,23 @@ func (s *Store) config() jetstream.StreamConfig {
 	return c
 }
 
+// patience is how long nobody has to answer for JetStream until it is taken for not there:
+// servers of a cluster may have it that are not connected yet.
+const patience = 2 * time.Second
+
 // openBucket opens the bucket and creates it when it is not there.
 func (s *Store) openBucket(ctx context.Context) error {
+	begin := time.Now()
+	return s.try(ctx, func(ctx context.Context) error {
+		err := s.openOnce(ctx)
+		if stderrors.Is(err, nats.ErrNoResponders) && time.Since(begin) > patience {
+			return fmt.Errorf("%w: nobody answers", ErrNoJetStream)
+		}
+		return err
+	})
+}
+
+func (s *Store) openOnce(ctx context.Context) error {
 	want := s.config()
 	stream, err := s.js.Stream(ctx, want.Name)
 	if stderrors.Is(err, jetstream.ErrStreamNotFound) {

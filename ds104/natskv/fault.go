@@ -27,18 +27,18 @@ const (
 // try repeats f, with a context for each time, until it returns anything but a fault of
 // the link or of the servers that may pass. The error is one of ds104, or of ctx.
 func (s *Store) try(ctx context.Context, f func(context.Context) error) error {
-	limit := maxTry
+	longest := maxTry
 	if _, ok := ctx.Deadline(); !ok {
-		limit = min(limit, s.opts.Wait)
+		longest = min(longest, s.opts.Wait)
 	}
-	all, cancel := context.WithTimeout(ctx, limit)
+	all, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	wait := backoff.Backoff{Min: 50 * time.Millisecond, Max: time.Second}
-	for patience := firstTry; ; patience = nextTry {
+	for limit := firstTry; ; limit = nextTry {
 		err := s.connected(all)
 		if err == nil {
-			once, done := context.WithTimeout(all, patience)
+			once, done := context.WithTimeout(all, limit)
 			err = f(once)
 			done()
 		}

@@ -91,6 +91,8 @@ type Options struct {
 	Wait time.Duration
 	// Logger gets what goes wrong in the background; nil discards it.
 	Logger *slog.Logger
+
+	markerAge time.Duration // shorter in tests
 }
 
 func (o *Options) validate() error {
@@ -129,6 +131,9 @@ func (o *Options) setDefaults() {
 	if o.Wait == 0 {
 		o.Wait = DefaultWait
 	}
+	if o.markerAge == 0 {
+		o.markerAge = MarkerAge
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -166,7 +171,7 @@ func New(ctx context.Context, nc *nats.Conn, o *Options) (*Store, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var err error
 	if s.js, err = jetstream.New(nc); err == nil {
-		err = s.try(ctx, s.openBucket)
+		err = s.openBucket(ctx)
 	}
 	if err != nil {
 		s.cancel()

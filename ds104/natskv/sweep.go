@@ -81,7 +81,7 @@ func (s *Store) sweepOnce() error {
 		}
 		select {
 		case c := <-changes:
-			d := due{c.subject, c.seq, c.at.Add(MarkerAge), c.marker}
+			d := due{c.subject, c.seq, c.at.Add(s.opts.markerAge), c.marker}
 			if !c.marker {
 				e, _ := entry("", c.seq, c.at, c.data)
 				d.at = e.Expires
