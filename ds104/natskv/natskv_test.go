@@ -28,7 +28,7 @@ type server struct {
 
 func (s *server) start(t testing.TB) {
 	t.Helper()
-	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "nats-server", "-c", s.conf)
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program(), "-c", s.conf)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,19 @@ func (s *server) stop() {
 
 func needServer(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("nats-server"); err != nil {
+	if program() == "" {
 		t.Skip("SKIPPED: nats-server is not installed (Debian package nats-server)")
 	}
+}
+
+// program is where nats-server is: Debian has it where only root looks for it.
+func program() string {
+	for _, p := range []string{"nats-server", "/usr/sbin/nats-server"} {
+		if path, err := exec.LookPath(p); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // startServer starts one with JetStream, and further lines of its configuration.
