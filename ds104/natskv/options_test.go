@@ -221,11 +221,25 @@ func TestConnectionComesBack(t *testing.T) {
 	if _, err := natskv.Connect(short, o); err == nil || !strings.Contains(err.Error(), s.url) {
 		t.Errorf("no server: %v, want an error that names it", err)
 	}
-	go func() { // Connect waits for it
-		<-time.After(300 * time.Millisecond)
-		s.start(t)
+	connected := make(chan *nats.Conn)
+	go func() {
+		nc, err := natskv.Connect(t.Context(), o)
+		if err != nil {
+			t.Error(err)
+		}
+		connected <- nc
 	}()
-	nc := dial(t, o)
+	select {
+	case <-connected:
+		t.Fatal("connected without a server")
+	case <-time.After(300 * time.Millisecond):
+	}
+	s.start(t)
+	nc := <-connected
+	if nc == nil {
+		return
+	}
+	defer nc.Close()
 	st, err := natskv.New(t.Context(), nc, &natskv.Options{Wait: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +267,7 @@ func TestConnectionComesBack(t *testing.T) {
 	}
 }
 
-// pair returns a certificate for 127.0.0.1 that is its own authority, and its files.
+// certificate returns one for 127.0.0.1 that is its own authority, and its files.
 func certificate(t *testing.T) (cert tls.Certificate, pool *x509.CertPool, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -306,7 +320,7 @@ func TestMutualTLSAndLogin(t *testing.T) {
 	} {
 		o := good
 		change(&o)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		nc, err := natskv.Connect(ctx, &o)
 		if err == nil {
 			nc.Close()
