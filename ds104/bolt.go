@@ -73,6 +73,10 @@ type BoltStats struct {
 // Bolt is a [Store] in one file (go.etcd.io/bbolt). What Put or Delete has
 // acknowledged is on the disk and survives a crash of the process and of the
 // machine. Writers that come while a flush is under way share the next one.
+//
+// Times to live run by the time that passes while the file is open, and by the clock of
+// the machine while it is not. When that went back meanwhile, the time in which the file
+// was closed does not count; when it went ahead, entries end as if as much time had passed.
 type Bolt struct {
 	db   *bolt.DB
 	opts BoltOptions
@@ -85,6 +89,7 @@ type Bolt struct {
 	stats  BoltStats     // Entries, Bytes, Revision as of the last commit
 	sums   sums          // nil until Digest is called
 	seal   cipher.AEAD   // nil: values are in the file as they are; set once
+	clock  clock         // set once
 	done   chan struct{} // closed when the writer has ended
 }
 
@@ -96,6 +101,7 @@ var (
 	bucketExpiry = []byte("expiry")
 	keyVersion   = []byte("version")
 	keyCounts    = []byte("counts") // revision, entries, bytes
+	keyClock     = []byte("clock")  // time of the last commit, or of Close
 	keySealed    = []byte("sealed") // a known text, encrypted, when values are
 	bucketTombs  = []byte("tombs")
 	// bucketTombOrder has time and key of the deletions that are remembered.
@@ -200,6 +206,11 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 	if err := b.prepareOrigins(tx); err != nil {
 		return errors.WithMessage(err, "count")
 	}
+	seen := int64(0)
+	if c := meta.Get(keyClock); len(c) == 8 {
+		seen = int64(binary.BigEndian.Uint64(c))
+	}
+	b.clock = newClock(time.Now(), seen)
 	c := meta.Get(keyCounts)
 	if c == nil {
 		return nil
@@ -215,18 +226,11 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 
 func dead(expires, now int64) bool { return expires != 0 && expires <= now }
 
-func expiryOf(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos)
-}
-
 func (b *Bolt) view(ctx context.Context, f func(data *bolt.Bucket, now int64) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := b.db.View(func(tx *bolt.Tx) error { return f(tx.Bucket(bucketData), time.Now().UnixNano()) })
+	err := b.db.View(func(tx *bolt.Tx) error { return f(tx.Bucket(bucketData), b.clock.now()) })
 	return b.closedErr(err)
 }
 
@@ -364,6 +368,9 @@ func (b *Bolt) Close() error {
 		return nil
 	}
 	b.feed.close()
+	_ = b.db.Update(func(tx *bolt.Tx) error { // else the clock is that of the last commit
+		return tx.Bucket(bucketMeta).Put(keyClock, binary.BigEndian.AppendUint64(nil, uint64(b.clock.now())))
+	})
 	return errors.Wrap(b.db.Close(), "ds104: close")
 }
 

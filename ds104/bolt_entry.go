@@ -133,7 +133,7 @@ func (b *Bolt) entry(key, v []byte) (Entry, int64, error) {
 	if err != nil {
 		return Entry{}, 0, err
 	}
-	e := Entry{Key: string(key), Revision: h.rev, Expires: expiryOf(h.expires), Origin: h.origin, Written: writtenOf(h.written)}
+	e := Entry{Key: string(key), Revision: h.rev, Expires: b.clock.time(h.expires), Origin: h.origin, Written: writtenOf(h.written)}
 	if b.seal == nil {
 		e.Value = bytes.Clone(h.value)
 	} else if e.Value, err = b.open(key, h.value); err != nil {

@@ -153,17 +153,17 @@ func (t *batchTx) addTomb(key []byte, rev Revision) error {
 		return err
 	}
 	v := binary.BigEndian.AppendUint64(nil, uint64(rev))
-	v = binary.BigEndian.AppendUint64(v, uint64(t.now.UnixNano()))
+	v = binary.BigEndian.AppendUint64(v, uint64(t.now))
 	if err := t.tombs.Put(key, v); err != nil {
 		return err
 	}
 	t.toggle(key, rev, true)
-	if err := t.tombOrder.Put(expiryKey(t.now.UnixNano(), key), nil); err != nil {
+	if err := t.tombOrder.Put(expiryKey(t.now, key), nil); err != nil {
 		return err
 	}
 	for range 4 {
 		k, _ := t.tombOrder.Cursor().First()
-		if len(k) <= 8 || t.now.UnixNano()-int64(binary.BigEndian.Uint64(k)) < int64(TombAge) {
+		if len(k) <= 8 || t.now-int64(binary.BigEndian.Uint64(k)) < int64(TombAge) {
 			break
 		}
 		if err := t.dropTomb(bytes.Clone(k[8:])); err != nil {

@@ -59,7 +59,7 @@ func (b *Bolt) take() (batch []*boltOp, closed bool) {
 type batchTx struct {
 	b            *Bolt
 	data, expiry *bolt.Bucket
-	now          time.Time
+	now          int64 // by b.clock
 	tombs        *bolt.Bucket
 	tombOrder    *bolt.Bucket
 	use          *bolt.Bucket          // of origins
@@ -77,11 +77,11 @@ type batchTx struct {
 func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 	b.buildSums(batch)
 	b.mu.Lock()
-	t := batchTx{b: b, now: time.Now(), stats: b.stats, newest: b.feed.newest()}
+	t := batchTx{b: b, now: b.clock.now(), stats: b.stats, newest: b.feed.newest()}
 	b.mu.Unlock()
 	due, before := false, t.stats.Revision
 	_ = b.db.View(func(tx *bolt.Tx) error {
-		due, next = firstDue(tx.Bucket(bucketExpiry), t.now)
+		due, next = t.firstDue(tx.Bucket(bucketExpiry))
 		return nil
 	})
 	if len(batch) == 0 && !due {
@@ -99,7 +99,7 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 			}
 		}
 		if len(t.changes) == 0 && t.stats.Revision == before {
-			_, next = firstDue(t.expiry, t.now)
+			_, next = t.firstDue(t.expiry)
 			return errNothing // no flush for refusals
 		}
 		if err := t.keepOrigins(); err != nil {
@@ -112,8 +112,12 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 		binary.BigEndian.PutUint64(c[:], uint64(t.stats.Revision))
 		binary.BigEndian.PutUint64(c[8:], uint64(t.stats.Entries))
 		binary.BigEndian.PutUint64(c[16:], uint64(t.stats.Bytes))
-		_, next = firstDue(t.expiry, t.now)
-		return tx.Bucket(bucketMeta).Put(keyCounts, c[:])
+		_, next = t.firstDue(t.expiry)
+		meta := tx.Bucket(bucketMeta)
+		if err := meta.Put(keyClock, binary.BigEndian.AppendUint64(nil, uint64(t.now))); err != nil {
+			return err
+		}
+		return meta.Put(keyCounts, c[:])
 	})
 	switch {
 	case err == errNothing:
@@ -133,7 +137,7 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 	if err == nil {
 		b.publish(&t)
 	} else {
-		next = t.now.Add(time.Second) // for what is due; not at once again
+		next = b.clock.time(t.now).Add(time.Second) // for what is due; not at once again
 	}
 	for _, op := range batch {
 		if err != nil {
@@ -147,19 +151,19 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 var errNothing = stderrors.New("ds104: nothing changed")
 
 // firstDue tells when the next entry expires and whether that is now.
-func firstDue(expiry *bolt.Bucket, now time.Time) (bool, time.Time) {
+func (t *batchTx) firstDue(expiry *bolt.Bucket) (bool, time.Time) {
 	k, _ := expiry.Cursor().First()
 	if len(k) < 8 {
 		return false, time.Time{}
 	}
-	at := expiryOf(int64(binary.BigEndian.Uint64(k)))
-	return !at.After(now), at
+	at := int64(binary.BigEndian.Uint64(k))
+	return at <= t.now, t.b.clock.time(at)
 }
 
 // expire removes what is due; the expiry bucket is in the order of time.
 func (t *batchTx) expire() error {
 	for {
-		due, _ := firstDue(t.expiry, t.now)
+		due, _ := t.firstDue(t.expiry)
 		if !due {
 			return nil
 		}
@@ -214,7 +218,7 @@ func (t *batchTx) apply(op *boltOp) error {
 		return t.addTomb(op.key, op.rev)
 	}
 	if op.o.written == 0 {
-		op.o.written = t.now.UnixNano()
+		op.o.written = time.Now().UnixNano()
 	}
 	next := t.b.opts.Side.next(t.stats.Revision)
 	refused, err := t.set(op.key, op.value, old, next, op.o)
@@ -266,7 +270,7 @@ func (t *batchTx) set(key, value, old []byte, rev Revision, o PutOptions) (refus
 	}
 	var expires int64
 	if o.TTL > 0 {
-		expires = t.now.Add(o.TTL).UnixNano()
+		expires = t.b.clock.in(t.now, o.TTL)
 		if err := t.expiry.Put(expiryKey(expires, key), nil); err != nil {
 			return nil, err
 		}
@@ -277,7 +281,7 @@ func (t *batchTx) set(key, value, old []byte, rev Revision, o PutOptions) (refus
 	}
 	h := boltEntry{rev: rev, expires: expires, origin: origin, written: o.written, value: value}
 	t.toggle(key, rev, false)
-	t.change(change{kind: EventPut, key: string(key), value: value, rev: rev, expires: expiryOf(expires), origin: h.origin, written: h.written})
+	t.change(change{kind: EventPut, key: string(key), value: value, rev: rev, expires: t.b.clock.time(expires), origin: h.origin, written: h.written})
 	return nil, t.data.Put(key, t.b.pack(key, h))
 }
 

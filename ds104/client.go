@@ -447,7 +447,7 @@ func (c *Client) Get(ctx context.Context, key string) (Entry, error) {
 	}
 	e := Entry{Key: key, Value: a.Value, Revision: Revision(a.Revision), Origin: a.Origin, Written: writtenOf(int64(a.Written))}
 	if a.TTL > 0 {
-		e.Expires = time.Now().Add(time.Duration(a.TTL)).Round(0)
+		e.Expires = time.Now().Add(time.Duration(a.TTL))
 	}
 	return e, nil
 }
@@ -544,7 +544,7 @@ func (c *Client) listPage(ctx context.Context, prefix, from string) (page []Entr
 	for i := range items {
 		page[i] = items[i].Entry
 		if ttl := items[i].TTL; ttl > 0 {
-			page[i].Expires = time.Now().Add(ttl).Round(0)
+			page[i].Expires = time.Now().Add(ttl)
 		}
 	}
 	return page, a.More, nil

@@ -23,7 +23,7 @@ func CutRecords(b []byte) (used int, again []byte) {
 		rest = next
 		switch r.kind {
 		case recPut:
-			again = appendPut(again, &item{key: string(r.key), value: r.value, rev: r.rev, expires: expiryOf(r.expires), written: r.at, origin: &OriginUse{Origin: string(r.origin)}})
+			again = appendPut(again, &item{key: string(r.key), value: r.value, rev: r.rev, expires: clock{base: time.Unix(0, 0)}.time(r.expires), written: r.at, origin: &OriginUse{Origin: string(r.origin)}})
 		case recRemove:
 			again = appendRemove(again, string(r.key), r.rev)
 		case recTomb:

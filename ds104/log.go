@@ -76,6 +76,7 @@ type Log struct {
 	mem    *Memory
 	j      *journal
 	dir    *logDir
+	clock  clock // of the moments in the files; set once
 	failed chan struct{}
 
 	compacting sync.Mutex

@@ -42,7 +42,7 @@ func OpenLog(path string, o *LogOptions) (l *Log, err error) {
 	if opts.SegmentSize != 0 {
 		d.max, d.size = opts.SegmentSize, max(opts.SegmentSize/64, 16<<10)
 	}
-	l = &Log{mem: NewMemory(&mo), dir: d, failed: make(chan struct{}), due: make(chan struct{}, 1)}
+	l = &Log{mem: NewMemory(&mo), dir: d, clock: newClock(time.Now(), 0), failed: make(chan struct{}), due: make(chan struct{}, 1)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	seq, logBytes, err := l.load(logs, bases)
 	if err != nil {
@@ -147,7 +147,7 @@ func (l *Log) take(r *record) error {
 		if err != nil {
 			return err
 		}
-		if it.expires = expiryOf(r.expires); !it.expires.IsZero() {
+		if it.expires = l.clock.time(r.expires); !it.expires.IsZero() {
 			m.due.set(it)
 		}
 	case recRemove:
@@ -155,7 +155,7 @@ func (l *Log) take(r *record) error {
 			m.remove(old, r.rev)
 		}
 	case recTomb:
-		m.addTomb(strings.Clone(key), r.rev, time.Unix(0, r.at))
+		m.addTomb(strings.Clone(key), r.rev, l.clock.time(r.at))
 	case recAdvance:
 	default:
 		return errRecord

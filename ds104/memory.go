@@ -141,7 +141,7 @@ type item struct {
 }
 
 func (it *item) entry() Entry {
-	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires.Round(0), Origin: it.origin.Origin, Written: writtenOf(it.written)}
+	return Entry{Key: it.key, Value: bytes.Clone(it.value), Revision: it.rev, Expires: it.expires, Origin: it.origin.Origin, Written: writtenOf(it.written)}
 }
 
 func (it *item) size() int64 { return int64(len(it.key) + len(it.value)) }

@@ -46,7 +46,8 @@ type Entry struct {
 	Key      string
 	Value    []byte
 	Revision Revision
-	// Expires is when the entry vanishes; zero means never.
+	// Expires is when the entry vanishes; zero means never. time.Until tells how long
+	// that is, also after the clock of the machine has jumped.
 	Expires time.Time
 	// Origin is who wrote the entry; see PutOptions.
 	Origin string

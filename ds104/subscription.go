@@ -150,7 +150,7 @@ func (c *Client) watchOnce(ctx context.Context, prefix string, at Revision, yiel
 		at = Revision(m.Revision)
 		ev := Event{Kind: EventKind(m.Change), Entry: Entry{Key: string(m.Key), Value: m.Value, Revision: at, Origin: m.Origin, Written: writtenOf(int64(m.Written))}}
 		if m.TTL > 0 {
-			ev.Entry.Expires = time.Now().Add(time.Duration(m.TTL)).Round(0)
+			ev.Entry.Expires = time.Now().Add(time.Duration(m.TTL))
 		}
 		if !yield(ev, nil) {
 			return at, nil

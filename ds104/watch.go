@@ -179,7 +179,7 @@ func (f *feed) next(ctx context.Context, prefix string, at Revision) (Event, Rev
 		at = c.rev
 		if strings.HasPrefix(c.key, prefix) {
 			return Event{Kind: c.kind, Entry: Entry{
-				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires.Round(0), Origin: c.origin, Written: writtenOf(c.written),
+				Key: c.key, Value: bytes.Clone(c.value), Revision: c.rev, Expires: c.expires, Origin: c.origin, Written: writtenOf(c.written),
 			}}, at, nil, nil
 		}
 	}
