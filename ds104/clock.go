@@ -27,6 +27,14 @@ func (c clock) time(nanos int64) time.Time {
 	return c.base.Add(time.Duration(nanos - c.nanos))
 }
 
+// of is the reverse of time.
+func (c clock) of(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return c.in(c.nanos, t.Sub(c.base))
+}
+
 // in returns the moment after a time, not beyond what the file can hold.
 func (c clock) in(now int64, d time.Duration) int64 {
 	return now + min(int64(d), math.MaxInt64-now)

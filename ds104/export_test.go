@@ -15,6 +15,7 @@ func BreakDisk(l *Log) {
 // CutRecords takes records off a block until one is damaged. It returns how many bytes
 // they had, and them written again.
 func CutRecords(b []byte) (used int, again []byte) {
+	c := clock{base: time.Unix(0, 0)}
 	for rest := b; ; {
 		r, next, err := cutRecord(rest)
 		if err != nil {
@@ -23,11 +24,11 @@ func CutRecords(b []byte) (used int, again []byte) {
 		rest = next
 		switch r.kind {
 		case recPut:
-			again = appendPut(again, &item{key: string(r.key), value: r.value, rev: r.rev, expires: clock{base: time.Unix(0, 0)}.time(r.expires), written: r.at, origin: &OriginUse{Origin: string(r.origin)}})
+			again = appendPut(again, &item{key: string(r.key), value: r.value, rev: r.rev, expires: c.time(r.expires), written: r.at, origin: &OriginUse{Origin: string(r.origin)}}, c)
 		case recRemove:
 			again = appendRemove(again, string(r.key), r.rev)
 		case recTomb:
-			again = appendTomb(again, string(r.key), tomb{r.rev, time.Unix(0, r.at)})
+			again = appendTomb(again, string(r.key), tomb{r.rev, c.time(r.at)}, c)
 		default:
 			again = appendNumber(again, r.kind, uint64(r.rev))
 		}

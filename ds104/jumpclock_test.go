@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -146,17 +147,22 @@ func TestJumpWhileOpen(t *testing.T) {
 }
 
 func TestJumpWhileClosed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	reopen := func(b *ds104.Bolt) *ds104.Bolt {
-		t.Helper()
-		if b != nil {
-			if err := b.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return openBolt(t, path, nil)
+	for _, kind := range []string{"bolt", "log"} {
+		t.Run(kind, func(t *testing.T) { jumpWhileClosed(t, kind) })
 	}
-	b := reopen(nil)
+}
+
+func jumpWhileClosed(t *testing.T, kind string) {
+	path := filepath.Join(t.TempDir(), "s")
+	open := func(path string) durable {
+		t.Helper()
+		b, err := openDurable(kind, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	b := open(path)
 	putFor(t, b, "hour", time.Hour)
 	putFor(t, b, "day", 24*time.Hour)
 	mustPut(t, b, "ever", "ever")
@@ -165,7 +171,7 @@ func TestJumpWhileClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	jump(t, -5*time.Hour) // back: nothing lives longer than it would have
-	b = reopen(nil)
+	b = open(path)
 	for key, d := range map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour} {
 		if l := time.Until(mustGet(t, b, key, key).Expires); l > d || l < d-time.Minute {
 			t.Errorf("%q ends in %v after the clock went back, want %v", key, l, d)
@@ -178,7 +184,7 @@ func TestJumpWhileClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	jump(t, 10*time.Hour) // five hours ahead of the beginning: so much may have passed
-	b = reopen(nil)
+	b = open(path)
 	gone(t, b, "hour")
 	if l := time.Until(mustGet(t, b, "day", "day").Expires); l > 19*time.Hour || l < 19*time.Hour-time.Minute {
 		t.Errorf("the day ends in %v after the clock went ahead, want 19h", l)
@@ -188,10 +194,12 @@ func TestJumpWhileClosed(t *testing.T) {
 	jump(t, -10*time.Hour) // while it is open, and then it is killed: no Close
 	putFor(t, b, "hour", time.Hour)
 	img := filepath.Join(t.TempDir(), "img")
-	if err := copyFile(img, path); err != nil {
+	if err := errors.Join(os.CopyFS(filepath.Dir(img), os.DirFS(filepath.Dir(path))), os.Rename(filepath.Join(filepath.Dir(img), "s"), img)); err != nil {
 		t.Fatal(err)
 	}
-	c := openBolt(t, img, nil)
+	c := open(img)
+	defer c.Close()
+	defer b.Close()
 	if l := time.Until(mustGet(t, c, "hour", "hour").Expires); l > time.Hour || l < 59*time.Minute {
 		t.Errorf("the hour ends in %v after a crash with the clock gone back", l)
 	}

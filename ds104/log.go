@@ -76,7 +76,8 @@ type Log struct {
 	mem    *Memory
 	j      *journal
 	dir    *logDir
-	clock  clock // of the moments in the files; set once
+	clock  clock // of the moments in the files; set by OpenLog
+	seen   int64 // newest moment in the files; of OpenLog
 	failed chan struct{}
 
 	compacting sync.Mutex

@@ -92,7 +92,7 @@ func (w *baseWriter) write(l *Log) error {
 	if w.count == 0 {
 		return nil
 	}
-	block, buf := w.seg.block(w.buf, w.scratch, w.total, w.count, l.dir.seal)
+	block, buf := w.seg.block(w.buf, w.scratch, w.total, w.count, l.clock.now(), l.dir.seal)
 	if l.dir.seal != nil {
 		w.scratch = buf
 	}
@@ -186,13 +186,13 @@ func (l *Log) copyAll(ctx context.Context, w *baseWriter) error {
 		return nil
 	}
 	err := page(func() *keyList { return &m.keys }, func(key string) {
-		w.add(func(b []byte) []byte { return appendPut(b, m.items[key]) })
+		w.add(func(b []byte) []byte { return appendPut(b, m.items[key], l.clock) })
 	})
 	if err != nil {
 		return err
 	}
 	return page(func() *keyList { return &m.tombs.keys }, func(key string) {
-		w.add(func(b []byte) []byte { return appendTomb(b, key, m.tombs.byKey[key]) })
+		w.add(func(b []byte) []byte { return appendTomb(b, key, m.tombs.byKey[key], l.clock) })
 	})
 }
 
@@ -238,5 +238,6 @@ func (l *Log) loadBase(n uint64) (seq uint64, err error) {
 	if err == nil && !whole {
 		err = errors.WithMessagef(ErrDamaged, "%s has no end", r.path)
 	}
+	l.seen = max(l.seen, r.seen)
 	return seq, err
 }

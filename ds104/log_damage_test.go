@@ -20,15 +20,15 @@ import (
 type block struct{ begin, end int }
 
 // blocks finds the blocks of a segment that was never used before: a head of 64 bytes,
-// then blocks of 24 bytes, which begin with the length of what follows, up to a multiple
+// then blocks of 32 bytes, which begin with the length of what follows, up to a multiple
 // of 8.
 func blocks(b []byte) (out []block) {
-	for at := 64; at+24 <= len(b); {
+	for at := 64; at+32 <= len(b); {
 		n := int(binary.BigEndian.Uint32(b[at:]))
-		if n == 0 || at+24+n > len(b) {
+		if n == 0 || at+32+n > len(b) {
 			break
 		}
-		next := at + (24+n+7)/8*8
+		next := at + (32+n+7)/8*8
 		out = append(out, block{at, next})
 		at = next
 	}
@@ -85,7 +85,7 @@ func TestLogWithATornEnd(t *testing.T) {
 	last := all[len(all)-1]
 	for name2, change := range map[string]func([]byte) []byte{
 		"cut in the head":    func(b []byte) []byte { return b[:last.begin+10] },
-		"cut in the content": func(b []byte) []byte { return b[:last.begin+30] },
+		"cut in the content": func(b []byte) []byte { return b[:last.begin+50] },
 		"zeros from the middle": func(b []byte) []byte {
 			clear(b[(last.begin+last.end)/2 : last.end])
 			return b
@@ -137,7 +137,7 @@ func TestDamagedLog(t *testing.T) {
 		want   error
 		text   string
 	}{
-		"a bit in an older block": {func(b []byte) []byte { b[all[1].begin+30] ^= 1; return b }, ds104.ErrDamaged, fmt.Sprintf("between %d and %d", all[1].begin, all[2].begin)},
+		"a bit in an older block": {func(b []byte) []byte { b[all[1].begin+50] ^= 1; return b }, ds104.ErrDamaged, fmt.Sprintf("between %d and %d", all[1].begin, all[2].begin)},
 		"an older block is gone":  {func(b []byte) []byte { clear(b[all[1].begin:all[1].end]); return b }, ds104.ErrDamaged, "between"},
 		"blocks changed places": {func(b []byte) []byte {
 			return append(append(append([]byte(nil), b[:all[1].begin]...), b[all[2].begin:]...), b[all[1].begin:all[1].end]...)

@@ -239,14 +239,3 @@ func (d *logDir) diskSize() (n int64) {
 }
 
 func (d *logDir) close() error { return d.lock.Close() }
-
-// unixNanos returns nanoseconds since 1970, 0 for the zero time.
-func unixNanos[T interface {
-	IsZero() bool
-	UnixNano() int64
-}](t T) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}

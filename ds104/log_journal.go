@@ -24,6 +24,7 @@ type journal struct {
 	dir   *logDir
 	seal  cipher.AEAD
 	feed  *feed
+	clock clock         // of the moments in the files
 	kick  chan struct{} // capacity 1: something is to be flushed
 	ended chan struct{} // closed when run has returned
 
@@ -180,7 +181,7 @@ func (j *journal) put(it *item) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.begin(len(it.key) + len(it.value) + len(it.origin.Origin))
-	return j.end(p, appendPut(p.buf, it))
+	return j.end(p, appendPut(p.buf, it, j.clock))
 }
 
 func (j *journal) remove(key string, rev Revision) uint64 {
@@ -198,7 +199,7 @@ func (j *journal) tomb(key string, t tomb) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.begin(len(key))
-	return j.end(p, appendTomb(p.buf, key, t))
+	return j.end(p, appendTomb(p.buf, key, t, j.clock))
 }
 
 func (j *journal) advance(rev Revision) uint64 {
@@ -325,7 +326,7 @@ func (j *journal) feedEnd() (rev Revision) {
 func (j *journal) write(parts []part) error {
 	for i := range parts {
 		p := &parts[i]
-		block, buf := p.seg.block(p.buf, j.scratch, p.seq, p.count, j.seal)
+		block, buf := p.seg.block(p.buf, j.scratch, p.seq, p.count, j.clock.now(), j.seal)
 		if j.seal != nil {
 			j.scratch = buf
 		}

@@ -1,7 +1,6 @@
 package ds104
 
 import (
-	"cmp"
 	"context"
 	stderrors "errors"
 	"slices"
@@ -61,7 +60,7 @@ func OpenLog(path string, o *LogOptions) (l *Log, err error) {
 func (l *Log) start(cur *segment, seq uint64, logBytes int64) {
 	m := l.mem
 	l.j = &journal{
-		dir: l.dir, seal: l.dir.seal, feed: &m.feed, kick: make(chan struct{}, 1), ended: make(chan struct{}), seq: seq, cur: cur,
+		dir: l.dir, seal: l.dir.seal, feed: &m.feed, clock: l.clock, kick: make(chan struct{}, 1), ended: make(chan struct{}), seq: seq, cur: cur,
 		batch: newBatch(), moved: make(chan struct{}), logBytes: logBytes, rotated: l.rotated, starved: l.look,
 	}
 	l.j.durable.Store(seq)
@@ -113,14 +112,16 @@ func (l *Log) load(logs, bases []uint64) (seq uint64, logBytes int64, err error)
 		if err != nil {
 			return 0, 0, err
 		}
+		l.seen = max(l.seen, r.seen)
 		if logBytes += r.off; r.off == segmentHead && n != l.base {
 			l.dir.recycle(n) // nothing was written
 			continue
 		}
 		l.segments++
 	}
+	l.setClock()
 	slices.SortFunc(m.tombs.order, func(a, b oldTomb) int { // a base has them in another order
-		return cmp.Compare(unixNanos(m.tombs.byKey[a.key].at), unixNanos(m.tombs.byKey[b.key].at))
+		return m.tombs.byKey[a.key].at.Compare(m.tombs.byKey[b.key].at)
 	})
 	for _, n := range logs {
 		if n < l.base {
@@ -133,6 +134,23 @@ func (l *Log) load(logs, bases []uint64) (seq uint64, logBytes int64, err error)
 		}
 	}
 	return seq, logBytes, nil
+}
+
+// setClock sees to it that the clock does not fall behind what the files have seen. Caller
+// holds mu of the Memory.
+func (l *Log) setClock() {
+	behind := time.Duration(l.seen - l.clock.nanos)
+	if behind <= 0 {
+		return
+	}
+	l.clock.nanos = l.seen
+	for _, it := range l.mem.due { // all by the same, so that their order stays
+		it.expires = it.expires.Add(-behind)
+	}
+	for key, t := range l.mem.tombs.byKey {
+		t.at = t.at.Add(-behind)
+		l.mem.tombs.byKey[key] = t
+	}
 }
 
 // take does what a record says. The records of one key come in their order.

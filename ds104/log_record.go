@@ -29,10 +29,10 @@ type record struct {
 // recordRoom is the most that a record takes beside key, origin and value.
 const recordRoom = 1 + 3*8 + 3*binary.MaxVarintLen64
 
-func appendPut(dst []byte, it *item) []byte {
+func appendPut(dst []byte, it *item, c clock) []byte {
 	dst = append(dst, recPut)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(it.rev))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(unixNanos(it.expires)))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.of(it.expires)))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(it.written))
 	dst = appendText(dst, it.key)
 	dst = appendText(dst, it.origin.Origin)
@@ -43,9 +43,9 @@ func appendRemove(dst []byte, key string, rev Revision) []byte {
 	return appendText(binary.BigEndian.AppendUint64(append(dst, recRemove), uint64(rev)), key)
 }
 
-func appendTomb(dst []byte, key string, t tomb) []byte {
+func appendTomb(dst []byte, key string, t tomb, c clock) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, recTomb), uint64(t.rev))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(t.at.UnixNano()))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.of(t.at)))
 	return appendText(dst, key)
 }
 

@@ -18,7 +18,7 @@ import (
 // file has left is no block of this one. Numbers are big endian.
 //
 //	head    "DS104L", version (2), number (8), salt (8), seal (33), zeros (3), sum (4)
-//	block   length (4), sum (4), seq (8), records (4), zeros (4), payload, zeros to 8
+//	block   length (4), sum (4), seq (8), records (4), zeros (4), moment (8), payload, zeros to 8
 //
 // The seq of a block is that of its last record, so that it follows from the block
 // before. The seal proves the key: a known text, encrypted, or zeros. The payload is
@@ -27,7 +27,7 @@ const (
 	segmentMagic   = "DS104L"
 	segmentVersion = 1
 	segmentHead    = 64
-	blockHead      = 24
+	blockHead      = 32
 	blockAlign     = 8
 	// recordOverhead is the most that a record takes in its segment beside itself: the
 	// head of a block, encryption and alignment.
@@ -105,10 +105,10 @@ func (s *segment) blockSum(head, payload []byte) uint32 {
 
 // block makes a block of records that stand in b behind blockHead bytes of room. It
 // returns the block and, with a key, the buffer that it used.
-func (s *segment) block(b, scratch []byte, seq uint64, count int, seal cipher.AEAD) (block, buf []byte) {
+func (s *segment) block(b, scratch []byte, seq uint64, count int, moment int64, seal cipher.AEAD) (block, buf []byte) {
 	binary.BigEndian.PutUint64(b[8:], seq)
-	binary.BigEndian.PutUint32(b[16:], uint32(count))
-	binary.BigEndian.PutUint32(b[20:], 0)
+	binary.BigEndian.PutUint64(b[16:], uint64(count)<<32)
+	binary.BigEndian.PutUint64(b[24:], uint64(moment))
 	if seal != nil {
 		scratch = append(scratch[:0], b[:blockHead]...)
 		scratch = sealTo(seal, scratch, append(s.salt[:], b[8:blockHead]...), b[blockHead:])
@@ -139,6 +139,7 @@ type segmentReader struct {
 	end  int64 // size of src
 	seal cipher.AEAD
 	buf  []byte
+	seen int64 // moment of the last block
 }
 
 // openSegment opens a segment for reading. Errors: ErrVersion, ErrKey, ErrDamaged, and
@@ -210,6 +211,7 @@ func (r *segmentReader) next(seq uint64) (records []byte, count int, last uint64
 	if last != seq+uint64(count) {
 		return nil, 0, 0, errors.WithMessagef(ErrDamaged, "%s at %d: changes %d to %d where %d was expected", r.path, r.off, last-uint64(count)+1, last, seq+1)
 	}
+	r.seen = int64(binary.BigEndian.Uint64(h[24:]))
 	at := r.off
 	r.off += int64(blockHead+len(payload)+blockAlign-1) / blockAlign * blockAlign
 	if r.seal != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/ds104/ds104test"
@@ -105,7 +106,7 @@ func TestLogRemembersOverRestarts(t *testing.T) {
 					t.Fatal(err)
 				}
 				l = openLog(t, path, &o)
-				if d := cmp.Diff(want, contents(t, l)); d != "" {
+				if d := cmp.Diff(want, contents(t, l), cmpopts.EquateApproxTime(time.Millisecond)); d != "" {
 					t.Fatalf("round %d (-before +after):\n%s", round, d)
 				}
 				if d := cmp.Diff(wantSums, digest(t, l, o.Side)); d != "" {
