@@ -88,7 +88,12 @@ func startOutbound(t *testing.T, name string, n *testnet.Net, change func(*conne
 
 func (d *dialer) post(host, path, kind string, body io.Reader) (int, string) {
 	d.t.Helper()
-	r, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, "http://"+host+":8443"+path, body)
+	return d.send(http.MethodPost, host, path, kind, body)
+}
+
+func (d *dialer) send(method, host, path, kind string, body io.Reader) (int, string) {
+	d.t.Helper()
+	r, err := http.NewRequestWithContext(d.t.Context(), method, "http://"+host+":8443"+path, body)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -231,6 +236,39 @@ func TestOutboundInstancesShareAStore(t *testing.T) {
 	a.wait("b is active and a is not", func() bool {
 		return b.node.Health().State == connects.StateActive && a.node.Health().State == connects.StateInactive
 	})
+}
+
+// SAP deletes at b what it sent to a.
+func TestOutboundDeletesAtTheOtherInstance(t *testing.T) {
+	n, store := testnet.New(), ds104.NewMemory(nil)
+	defer store.Close()
+	share := func(c *connects.OutboundConfig) {
+		c.Store, c.Lease, c.Queue.AnswerWait = store, time.Second, 3*time.Second
+	}
+	a, b := startOutbound(t, "a", n, share), startOutbound(t, "b", n, share)
+	if code, body := a.post("a", "/lists/C", "application/json", strings.NewReader(`[{"id":"1","phones":[{"number":"1"}]},{"id":"2","phones":[{"number":"2"}]},{"id":"3","phones":[{"number":"3"}]}]`)); code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	a.wait("a has placed the list", func() bool { return a.file() != "" })
+	del := func(what, ids, want string, code int) {
+		t.Helper()
+		if c, body := b.send(http.MethodDelete, "b", "/lists/C", "application/json", strings.NewReader(ids)); c != code || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s, want %d %s", what, c, body, code, want)
+		}
+	}
+	del("placed and not imported", `{"ids":["1","never"]}`, `{"notFound":1,"removed":1,"tooLate":0}`, 200)
+	a.wait("the file has the rest", func() bool { return a.file() == "2,,,2,,\r\n3,,,3,,\r\n" })
+	if err := os.Remove(filepath.Join(a.dir, "import", "c.csv")); err != nil {
+		t.Fatal(err)
+	}
+	del("imported", `{"ids":["2"]}`, `{"notFound":0,"removed":0,"tooLate":1}`, 200)
+	if got := a.console("rejects 1"); !strings.Contains(got, "2 [E_DELETE_TOO_LATE]") {
+		t.Errorf("the report does not say it:\n%s", got)
+	}
+	if err := a.node.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	del("the owner is dead, and its disk is its own", `{"ids":["3"]}`, "waits for another instance", http.StatusServiceUnavailable)
 }
 
 func TestOutboundReportsEveryProblem(t *testing.T) {

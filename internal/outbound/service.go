@@ -34,9 +34,7 @@ func (s *Service) Upload(ctx context.Context, d sapphone.Delivery) (sapphone.Acc
 		return sapphone.Accepted{}, err
 	}
 	r, err := q.Accept(ctx, spool.Source{System: d.System, Client: d.Client, Campaign: d.Campaign, Key: d.Key}, d.Rows)
-	if errors.Is(err, spool.ErrBusy) || errors.Is(err, spool.ErrClosed) {
-		err = errors.Join(sapphone.ErrBusy, err)
-	}
+	err = again(err)
 	if errors.Is(err, spool.ErrTooMany) {
 		err = errors.Join(sapphone.ErrTooLarge, err)
 	}
@@ -62,7 +60,7 @@ func (s *Service) Delete(ctx context.Context, _, _, campaign string, ids []strin
 	var d sapphone.Deletion
 	if ids == nil {
 		d.Removed, d.Late, err = q.DeleteAll(ctx, campaign)
-		return d, err
+		return d, again(err)
 	}
 	out, err := q.Delete(ctx, campaign, ids)
 	for _, o := range out {
@@ -75,7 +73,15 @@ func (s *Service) Delete(ctx context.Context, _, _, campaign string, ids []strin
 			d.Unknown++
 		}
 	}
-	return d, err
+	return d, again(err)
+}
+
+// again has SAP ask once more where that helps.
+func again(err error) error {
+	if errors.Is(err, spool.ErrBusy) || errors.Is(err, spool.ErrSilent) || errors.Is(err, spool.ErrClosed) {
+		return errors.Join(sapphone.ErrBusy, err)
+	}
+	return err
 }
 
 // Campaigns implements sapphone.Service: those that are configured or have lists.

@@ -32,7 +32,7 @@ type settings struct {
 
 // Group is one of several instances whose spools lie side by side in a shared
 // directory: Root/<Instance>. It runs its own queue, and those of instances that
-// have died, until they come back.
+// have died and have lists that wait or deletions to answer, until they come back.
 //
 // The operating system lets one process open a journal (a lock that ends with the
 // process), so an instance that lives cannot be robbed even when the ledger does
@@ -47,6 +47,7 @@ type Group struct {
 	own     *Queue
 	err     error // why there is no own queue yet
 	adopted map[string]*Queue
+	wake    chan struct{}
 }
 
 // NewGroup checks the options; Options.Instance names the own spool. lease 0 is
@@ -55,9 +56,15 @@ func NewGroup(root string, lease time.Duration, o *Options) (*Group, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	g := &Group{root: root, o: o.withDefaults(), life: lease, adopted: map[string]*Queue{}}
+	g := &Group{root: root, o: o.withDefaults(), life: lease, adopted: map[string]*Queue{}, wake: make(chan struct{}, 1)}
 	if lease == 0 {
 		g.life = DefaultLease
+	}
+	g.o.asked = func() { // a deletion for a dead instance shall not wait for the next look
+		select {
+		case g.wake <- struct{}{}:
+		default:
+		}
 	}
 	return g, nil
 }
@@ -148,6 +155,8 @@ func (g *Group) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			t.Stop()
 			return ctx.Err()
+		case <-g.wake:
+			t.Stop()
 		case <-t.C:
 		}
 	}
@@ -213,7 +222,7 @@ func (g *Group) look(ctx context.Context, wg *sync.WaitGroup) {
 			g.o.Logger.Warn("lists of a dead instance cannot be adopted", slog.String("instance", name), slog.String("err", err.Error()))
 			continue
 		}
-		if q.Status().Waiting == 0 {
+		if q.Status().Waiting == 0 && !g.asked(ctx, name) {
 			_ = q.Close() // nothing to do
 			continue
 		}
@@ -249,7 +258,7 @@ func (g *Group) finish(ctx context.Context, name string, q *Queue) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = q.Run(ctx) }) // ends with ctx
-	for ctx.Err() == nil && q.Status().Waiting > 0 && !g.wanted(ctx, name) {
+	for ctx.Err() == nil && (q.Status().Waiting > 0 || g.asked(ctx, name)) && !g.wanted(ctx, name) {
 		t := time.NewTimer(min(g.life/10, time.Second))
 		select {
 		case <-ctx.Done():
@@ -270,4 +279,11 @@ func (g *Group) finish(ctx context.Context, name string, q *Queue) {
 func (g *Group) wanted(ctx context.Context, name string) bool {
 	_, rev, err := g.o.Ledger.Get(ctx, "outbound/wants/"+name)
 	return err == nil && rev != 0
+}
+
+// asked reports whether deletions wait for an instance.
+func (g *Group) asked(ctx context.Context, name string) bool {
+	v, rev, err := g.o.Ledger.Get(ctx, mailbox(name))
+	box, bad := readMailbox(v)
+	return err == nil && rev != 0 && bad == nil && len(box) > 0
 }

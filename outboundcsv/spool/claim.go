@@ -83,14 +83,14 @@ func (q *Queue) claim(ctx context.Context, l *List) (*claim, error) {
 			if err != nil {
 				return nil, errors.WithMessage(ErrBusy, err.Error())
 			}
-			return nil, q.ours(l)
+			return nil, q.ours(ctx, l)
 		}
 		var c claim
 		if err := json.Unmarshal(b, &c); err != nil {
 			return nil, errors.Wrap(err, "spool: claim")
 		}
 		if c.Instance == q.o.Instance && c.List == l.ID {
-			return nil, q.ours(l)
+			return nil, q.ours(ctx, l)
 		}
 		if !c.Told && c.Instance != q.o.Instance {
 			c.Told, c.Expires = true, q.o.Now().Add(toldLife)
@@ -111,7 +111,12 @@ func (q *Queue) claim(ctx context.Context, l *List) (*claim, error) {
 	return nil, errors.WithMessage(ErrBusy, "the ledger changes all the time")
 }
 
-func (q *Queue) ours(l *List) error {
+func (q *Queue) ours(ctx context.Context, l *List) error {
+	if q.o.Ledger != nil {
+		if err := q.hold(ctx, l.Source.Campaign); err != nil {
+			return err
+		}
+	}
 	n := *l
 	n.State = Waiting
 	return q.save(&n)
@@ -137,7 +142,7 @@ func (q *Queue) settle(ctx context.Context) error {
 		}
 		if q.o.Ledger == nil {
 			// The ledger was taken out of the configuration: nobody else can have it.
-			if err := q.ours(l); err != nil {
+			if err := q.ours(ctx, l); err != nil {
 				return err
 			}
 			continue

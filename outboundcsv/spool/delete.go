@@ -2,9 +2,15 @@ package spool
 
 import (
 	"context"
+	"encoding/json"
+	stderrors "errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/connects-go/connects/outboundcsv"
 )
 
 // MaxDelete is how many ids one Delete takes.
@@ -13,21 +19,38 @@ const MaxDelete = 100_000
 // Delete takes planned calls of a campaign back, as far as the profile's delete
 // policy can: rows that wait are removed, a placed file that the importer has not
 // taken is withdrawn and placed again without them, and for rows it has taken
-// the outcome is TooLate, unless the policy rewrites. The outcomes are in the
-// order of the ids. With two instances each knows its own lists only. Errors: of
-// ctx, of the journal, and of the import directory.
+// the outcome is TooLate, unless the policy rewrites; the report of their list then
+// has E_DELETE_TOO_LATE. The outcomes are in the order of the ids. A deletion that is
+// repeated has the outcome that it had.
+//
+// With a Ledger the other instances that have lists of the campaign do the same, also
+// when this one adopts their lists for it. ErrSilent: at least one did not answer within
+// Options.AnswerWait. It will delete when it is back, what could be done was done, and
+// the sender has to try again to learn the outcome. Other errors: of ctx, of the
+// journal, and of the import directory; ErrBusy when the ledger does not answer.
 func (q *Queue) Delete(ctx context.Context, campaign string, ids []string) ([]Outcome, error) {
 	if len(ids) > MaxDelete {
 		return nil, ErrTooMany
 	}
+	out, err := q.deleteOwn(ctx, campaign, ids, time.Time{})
+	if err != nil || q.o.Ledger == nil {
+		return out, err
+	}
+	return out, q.askOthers(ctx, campaign, ids, out)
+}
+
+// deleteOwn deletes in the lists of this queue, those accepted after before left
+// alone unless that is zero.
+func (q *Queue) deleteOwn(ctx context.Context, campaign string, ids []string, before time.Time) ([]Outcome, error) {
 	if err := q.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer q.unlock()
 	out := make([]Outcome, len(ids))
-	again := false
+	late := map[string][]string{} // by list
+	removed := 0
 	for _, l := range slices.Backward(q.snapshot()) {
-		if l.Source.Campaign != campaign || l.State == Dropped || l.State == Failed || l.Rewrite || l.Wiped {
+		if l.Source.Campaign != campaign || l.State == Dropped || l.State == Failed || l.Rewrite || l.Wiped || after(l, before) {
 			continue
 		}
 		var hit []string
@@ -44,37 +67,83 @@ func (q *Queue) Delete(ctx context.Context, campaign string, ids []string) ([]Ou
 		if hit == nil {
 			continue
 		}
-		outcome, err := q.bury(l, hit)
+		known, err := q.j.removed(l.ID, hit)
 		if err != nil {
 			return nil, err
 		}
-		again = again || outcome == TooLate
-		for _, i := range at {
-			out[i] = max(out[i], outcome)
-		}
-	}
-	q.count(func(c *Counters) {
-		for _, o := range out {
-			if o == Removed {
-				c.Deleted++
+		var fresh []string
+		for i, id := range hit {
+			out[at[i]] = max(out[at[i]], Removed)
+			if !known[id] {
+				fresh = append(fresh, id)
 			}
 		}
-	})
-	if again && rewrites(&q.o.Profile) {
+		if fresh == nil {
+			continue
+		}
+		outcome, err := q.bury(l, fresh)
+		if err != nil {
+			return nil, err
+		}
+		if outcome == Removed {
+			removed += len(fresh)
+			continue
+		}
+		late[l.ID] = fresh
+		for i, id := range hit {
+			if !known[id] {
+				out[at[i]] = TooLate
+			}
+		}
+	}
+	if len(late) > 0 && rewrites(&q.o.Profile) {
 		if err := q.rewrite(campaign); err != nil {
+			return nil, err
+		}
+		if err := q.j.bury(late, true); err != nil {
 			return nil, err
 		}
 		for i := range out {
 			if out[i] == TooLate {
 				out[i] = Removed
+				removed++
 			}
 		}
+	} else {
+		for list, ids := range late {
+			q.reportLate(list, ids)
+		}
 	}
+	q.count(func(c *Counters) { c.Deleted += int64(removed) })
 	q.kick()
 	return out, nil
 }
 
-// bury takes rows out of one list.
+// after reports whether a list came after a moment; nothing does after none.
+func after(l *List, t time.Time) bool { return !t.IsZero() && l.Accepted.After(t) }
+
+// reportLate appends E_DELETE_TOO_LATE to the report of a list. A report that cannot be
+// written loses the line, not the deletion.
+func (q *Queue) reportLate(list string, ids []string) {
+	var b []byte
+	for _, id := range ids {
+		line, err := json.Marshal(Reject{ID: id, Codes: []outboundcsv.Code{DeleteTooLate}})
+		if err != nil {
+			continue
+		}
+		b = append(append(b, line...), '\n')
+	}
+	f, err := os.OpenFile(q.reportPath(list), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(b)
+		err = stderrors.Join(err, f.Close())
+	}
+	if err != nil {
+		q.o.Logger.Warn("late deletions are not in the report", slog.String("list", list), slog.String("err", err.Error()))
+	}
+}
+
+// bury takes rows out of one list, of which none was removed before.
 func (q *Queue) bury(l *List, ids []string) (Outcome, error) {
 	tombs := map[string][]string{l.ID: ids}
 	if now, ok := q.find(l.ID); ok {
@@ -87,38 +156,48 @@ func (q *Queue) bury(l *List, ids []string) (Outcome, error) {
 	if l.State == Placed && q.o.API == nil {
 		n.State = Withdrawing
 	}
-	if err := q.j.bury(tombs, &n); err != nil {
+	done := n.State == Claiming || n.State == Waiting || n.State == Held || n.State == Skipped
+	if err := q.j.bury(tombs, done, &n); err != nil {
 		return 0, err
 	}
 	q.remember(&n)
-	switch n.State {
-	case Withdrawing:
-		taken, err := q.withdraw(&n)
-		if err != nil {
-			// The importer holds the file or the directory is gone: it stays placed.
-			back := *l
-			return TooLate, q.save(&back)
-		}
-		if taken {
-			return TooLate, nil
-		}
+	if done {
 		return Removed, nil
-	case Placing, Taken:
+	}
+	if n.State != Withdrawing {
 		return TooLate, nil
 	}
-	return Removed, nil
+	taken, err := q.withdraw(&n)
+	if err != nil {
+		// The importer holds the file or the directory is gone: it stays placed.
+		back := *l
+		return TooLate, q.save(&back)
+	}
+	if taken {
+		return TooLate, nil
+	}
+	return Removed, q.j.bury(tombs, true)
 }
 
-// DeleteAll takes all planned calls of a campaign back, like Delete. It returns how
-// many rows were removed and how many it was too late for.
+// DeleteAll takes all planned calls of a campaign back, like Delete and with its
+// errors. It returns how many rows were removed and how many it was too late for.
 func (q *Queue) DeleteAll(ctx context.Context, campaign string) (removed, late int, err error) {
+	removed, late, err = q.deleteAllOwn(ctx, campaign, time.Time{})
+	if err != nil || q.o.Ledger == nil {
+		return removed, late, err
+	}
+	r, l, err := q.askOthersAll(ctx, campaign)
+	return removed + r, late + l, err
+}
+
+func (q *Queue) deleteAllOwn(ctx context.Context, campaign string, before time.Time) (removed, late int, err error) {
 	if err := q.lock(ctx); err != nil {
 		return 0, 0, err
 	}
 	defer q.unlock()
 	again := false
 	for _, l := range q.snapshot() {
-		if l.Source.Campaign != campaign || l.Wiped || l.Rewrite || l.State == Dropped || l.State == Failed || l.State == Skipped || l.State == Merged {
+		if l.Source.Campaign != campaign || l.Wiped || l.Rewrite || l.State == Dropped || l.State == Failed || l.State == Skipped || l.State == Merged || after(l, before) {
 			continue
 		}
 		n := *l

@@ -43,4 +43,14 @@
 // goes on in its name, with its import file. It needs the other's spool and
 // import directory under the same paths; without a shared disk the rows of the
 // dead instance exist nowhere else, and no ledger can bring them back.
+//
+// # Deletions with two instances
+//
+// A sender may take a call back at another instance than the one that it sent the call
+// to. [Queue.Delete] therefore asks every instance that has lists of the campaign; the
+// ledger knows which do. The owner removes, withdraws or says that it is too late, and
+// the asker answers for all of them, within [Options.AnswerWait]. A dead owner is
+// answered for by the instance that can open its spool; where nobody can, the sender is
+// told to ask again ([ErrSilent]) and the deletion waits in the ledger: an instance that
+// comes back carries it out before it places anything.
 package spool

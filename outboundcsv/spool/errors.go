@@ -13,6 +13,9 @@ var (
 	// ErrBusy: the same list is being accepted elsewhere at this moment, or the
 	// ledger did not answer. The sender should try again.
 	ErrBusy = errors.New("spool: the list is being accepted elsewhere, try again")
+	// ErrSilent: another instance has lists of the campaign and did not answer in
+	// time. The deletion waits for it; the sender should ask again.
+	ErrSilent = errors.New("spool: the deletion waits for another instance, try again")
 	// ErrKeyReused: the key of the list was used for one with other rows.
 	ErrKeyReused = errors.New("spool: the key was used for a list with other rows")
 	// ErrTooMany: the list has more rows than Options.MaxRows.

@@ -19,7 +19,7 @@ var (
 	bucketMeta  = []byte("meta")
 	bucketLists = []byte("lists") // id -> List as JSON
 	bucketKeys  = []byte("keys")  // claim key -> claim as JSON
-	bucketTombs = []byte("tombs") // list id, 0, call id -> nothing
+	bucketTombs = []byte("tombs") // list id, 0, call id -> removedMark or nothing
 )
 
 // journal is the durable memory of a queue. Every method is one flushed
@@ -128,12 +128,21 @@ func (j *journal) claim(key string, now time.Time) (c claim, ok bool, err error)
 	return c, ok, err
 }
 
-// bury notes deleted ids of lists, together with the changed lists.
-func (j *journal) bury(tombs map[string][]string, lists ...*List) error {
+// removedMark is the value of a tomb whose row will not be dialled; of others it was
+// not known when they were written, or it was too late.
+var removedMark = []byte{1}
+
+// bury notes deleted ids of lists, together with the changed lists; removed says that
+// they will not be dialled from here.
+func (j *journal) bury(tombs map[string][]string, removed bool, lists ...*List) error {
+	var mark []byte
+	if removed {
+		mark = removedMark
+	}
 	err := j.db.Update(func(tx *bolt.Tx) error {
 		for list, ids := range tombs {
 			for _, id := range ids {
-				if err := tx.Bucket(bucketTombs).Put([]byte(list+"\x00"+id), nil); err != nil {
+				if err := tx.Bucket(bucketTombs).Put([]byte(list+"\x00"+id), mark); err != nil {
 					return err
 				}
 			}
@@ -150,6 +159,20 @@ func (j *journal) bury(tombs map[string][]string, lists ...*List) error {
 		return nil
 	})
 	return errors.Wrap(err, "spool: journal")
+}
+
+// removed returns which of the ids were taken out of a list in time.
+func (j *journal) removed(list string, ids []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	err := j.db.View(func(tx *bolt.Tx) error {
+		for _, id := range ids {
+			if v := tx.Bucket(bucketTombs).Get([]byte(list + "\x00" + id)); len(v) > 0 {
+				out[id] = true
+			}
+		}
+		return nil
+	})
+	return out, errors.Wrap(err, "spool: journal")
 }
 
 // tombs returns the deleted ids of a list.

@@ -19,6 +19,7 @@ type ledger struct {
 	rev  uint64
 	m    map[string]entry
 	down bool
+	hide string // a key that cannot be read
 	now  func() time.Time
 	// afterPut, when set, is called when a Put was done; its error is the answer.
 	afterPut func(key string) error
@@ -45,7 +46,7 @@ func (l *ledger) get(key string) entry {
 func (l *ledger) Get(_ context.Context, key string) ([]byte, uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.down {
+	if l.down || key == l.hide {
 		return nil, 0, errDown
 	}
 	e := l.get(key)

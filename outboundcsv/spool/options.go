@@ -21,6 +21,7 @@ const (
 	DefaultMaxRows      = 5_000_000
 	DefaultMaxLists     = 10_000
 	DefaultLockWait     = time.Second
+	DefaultAnswerWait   = 10 * time.Second
 )
 
 // File is an import directory and the name that the import rule reads. Each
@@ -70,6 +71,8 @@ type Options struct {
 	MaxRows, MaxLists int
 	// LockWait is how long Open waits for a journal that another process has open.
 	LockWait time.Duration
+	// AnswerWait is how long Delete waits for other instances.
+	AnswerWait time.Duration
 	// MergeQueued places all waiting lists of a campaign as one file.
 	MergeQueued bool
 
@@ -80,7 +83,8 @@ type Options struct {
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 
-	disk disk
+	disk  disk
+	asked func() // called when another instance was asked
 }
 
 func (o *Options) withDefaults() Options {
@@ -97,7 +101,7 @@ func (o *Options) withDefaults() Options {
 	for _, d := range []struct {
 		v   *time.Duration
 		def time.Duration
-	}{{&c.RepeatWindow, DefaultRepeatWindow}, {&c.KeyLife, DefaultKeyLife}, {&c.Poll, DefaultPoll}, {&c.Keep, DefaultKeep}, {&c.LockWait, DefaultLockWait}} {
+	}{{&c.RepeatWindow, DefaultRepeatWindow}, {&c.KeyLife, DefaultKeyLife}, {&c.Poll, DefaultPoll}, {&c.Keep, DefaultKeep}, {&c.LockWait, DefaultLockWait}, {&c.AnswerWait, DefaultAnswerWait}} {
 		if *d.v == 0 {
 			*d.v = d.def
 		}
@@ -160,7 +164,7 @@ func (o *Options) Validate() error {
 	if strings.ContainsAny(c.Instance, "/\\\x00") || strings.HasPrefix(c.Instance, ".") || len(c.Instance) > 64 {
 		bad("Instance=%q: at most 64 characters that can name a directory", c.Instance)
 	}
-	for name, v := range map[string]time.Duration{"RepeatWindow": c.RepeatWindow, "KeyLife": c.KeyLife, "Poll": c.Poll, "Keep": c.Keep, "LockWait": c.LockWait} {
+	for name, v := range map[string]time.Duration{"RepeatWindow": c.RepeatWindow, "KeyLife": c.KeyLife, "Poll": c.Poll, "Keep": c.Keep, "LockWait": c.LockWait, "AnswerWait": c.AnswerWait} {
 		if v < 0 || v > 366*24*time.Hour {
 			bad("%s=%v: between 0 and a year", name, v)
 		}

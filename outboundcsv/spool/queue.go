@@ -37,6 +37,8 @@ type Queue struct {
 	counters  Counters
 	closed    bool
 	pruned    time.Time
+	holding   map[string]time.Time // campaigns that the ledger knows we have, since when
+	held      time.Time            // when it was told of all of them
 }
 
 // Progress is how far the conversion of a list is.
@@ -75,7 +77,7 @@ func Open(dir string, o *Options) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{dir: dir, o: o.withDefaults(), work: make(chan struct{}, 1), wake: make(chan struct{}, 1),
-		unsaved: map[string]*List{}, accepting: map[string]chan struct{}{}}
+		unsaved: map[string]*List{}, accepting: map[string]chan struct{}{}, holding: map[string]time.Time{}}
 	for _, d := range []string{dir, filepath.Join(dir, "lists"), filepath.Join(dir, "reports")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, errors.Wrap(err, "spool: open")
@@ -316,8 +318,19 @@ func (q *Queue) Rejects(id string, yield func(Reject) bool) error {
 	return readReport(f, yield)
 }
 
+// firstMail is how long the ledger may keep a queue from beginning.
+const firstMail = 5 * time.Second
+
 // Run places lists until ctx ends, and returns the error of ctx. One Run at a time.
 func (q *Queue) Run(ctx context.Context) error {
+	if q.o.Ledger != nil {
+		first, cancel := context.WithTimeout(ctx, firstMail)
+		_ = q.readMail(first) // what was deleted while we were away is not placed
+		cancel()
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { q.serveMail(ctx) })
+	}
 	fails := 0
 	for {
 		err := q.Step(ctx)
@@ -368,6 +381,11 @@ func (q *Queue) Step(ctx context.Context) error {
 	}
 	if err == nil {
 		err = q.prune()
+	}
+	if err == nil && q.o.Now().Sub(q.held) >= holdersEvery {
+		if q.holdAll(ctx) == nil { // otherwise at the next step: no list waits for it
+			q.held = q.o.Now()
+		}
 	}
 	if ctx.Err() == nil {
 		q.report(err)
