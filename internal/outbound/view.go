@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,6 +27,9 @@ var content string
 
 // maxShown is how many lists page and console show without being asked for more.
 const maxShown = 100
+
+// maxReceiving is how many deliveries under way are shown.
+const maxReceiving = 5
 
 // View shows the outbound connector to operators.
 type View struct {
@@ -65,7 +69,7 @@ func (v *View) Commands() []console.Command {
 		{Name: "status", Help: "state, ways to SAP, what waits and why", Run: v.status},
 		{Name: "lists", Args: "[all]", Help: "the lists, newest first", Run: v.lists},
 		{Name: "list", Args: "ID", Help: "one list", Run: one(v.list)},
-		{Name: "rejects", Args: "ID", Help: "rows of a list that were rejected or changed", Run: one(v.rejects)},
+		{Name: "rejects", Args: "ID [FROM]", Help: "rows of a list that were rejected or changed, 1000 at a time", Run: v.rejects},
 		{Name: "results", Args: "ID", Help: "what the dialer did with a list", Run: one(v.results)},
 		{Name: "retry", Args: "ID", Help: "place a failed list again, or a waiting one now", Run: move(func(q *spool.Queue) func(context.Context, string) error { return q.Retry })},
 		{Name: "hold", Args: "ID", Help: "keep a waiting list back", Run: move(func(q *spool.Queue) func(context.Context, string) error { return q.Hold })},
@@ -87,8 +91,13 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 	}
 	s := q.Status()
 	fmt.Fprintf(w, "waiting  %d lists, %d rows%s\n", s.Waiting, s.Rows, because(s.Problem))
+	for _, r := range s.Receiving[:min(len(s.Receiving), maxReceiving)] {
+		fmt.Fprintf(w, "coming   campaign %s: %d rows, %d rejected\n", printable(r.Campaign), r.Rows, r.Rejected)
+		writeRejects(w, r.Recent)
+	}
 	if p := s.Progress; p != nil {
 		fmt.Fprintf(w, "now      %s\n", progress(p))
+		writeRejects(w, p.Recent)
 	}
 	for _, name := range v.Adopted() {
 		fmt.Fprintf(w, "adopted  the lists of %s\n", name)
@@ -124,7 +133,15 @@ func when(t time.Time) string {
 
 func progress(p *spool.Progress) string {
 	rate, left := p.Rate(time.Now())
-	return fmt.Sprintf("list %s: %d of %d rows read, %d written, %.0f rows/s, %s left", p.List, p.Read, p.Total, p.Written, rate, left.Round(time.Second))
+	return fmt.Sprintf("list %s: %d of %d rows read, %d written (%d with warnings), %d rejected, %d left out, %.0f rows/s, %s left",
+		p.List, p.Read, p.Total, p.Written, p.Warnings, p.Rejected, p.LeftOut, rate, left.Round(time.Second))
+}
+
+// writeRejects shows rows of a report by id and codes; a report has no other data.
+func writeRejects(w io.Writer, rows []spool.Reject) {
+	for _, r := range rows {
+		fmt.Fprintf(w, "         %-8s %s %v\n", fate(r), formulaSafe(printable(r.ID)), r.Codes)
+	}
 }
 
 func (v *View) lists(_ context.Context, w io.Writer, args []string) error {
@@ -171,20 +188,61 @@ func (v *View) list(_ context.Context, w io.Writer, q *spool.Queue, id string) e
 	return nil
 }
 
-func (v *View) rejects(ctx context.Context, w io.Writer, q *spool.Queue, id string) error {
-	var failed error
-	err := q.Rejects(id, func(r spool.Reject) bool {
-		mark := "changed "
-		if r.Rejected {
-			mark = "rejected"
+// maxRejects is how many rows the console shows at a time.
+const maxRejects = 1000
+
+// rejects shows the report of a list, also while the list is written, from a row of
+// the report on.
+func (v *View) rejects(ctx context.Context, w io.Writer, args []string) error {
+	from := 1
+	if len(args) == 2 {
+		n, err := strconv.Atoi(args[1])
+		if err != nil || n < 1 {
+			return errors.New("want the number of a line, from 1")
 		}
-		_, failed = fmt.Fprintf(w, "%s %s %v\n", mark, formulaSafe(printable(r.ID)), r.Codes)
+		from, args = n, args[:1]
+	}
+	if len(args) != 1 {
+		return errors.New("want the id of a list")
+	}
+	q, err := v.Queue()
+	if err != nil {
+		return err
+	}
+	n, more := 0, false
+	var failed error
+	err = q.Rejects(args[0], func(r spool.Reject) bool {
+		if n++; n < from {
+			return ctx.Err() == nil
+		}
+		if more = n >= from+maxRejects; more {
+			return false
+		}
+		_, failed = fmt.Fprintf(w, "%-8s %s %v\n", fate(r), formulaSafe(printable(r.ID)), r.Codes)
 		return failed == nil && ctx.Err() == nil
 	})
 	if errors.Is(err, os.ErrNotExist) {
 		return errors.New("the list was not converted yet, or its report is not kept any more")
 	}
+	switch p := q.Status().Progress; {
+	case err != nil || failed != nil:
+	case more:
+		fmt.Fprintf(w, "more: rejects %s %d\n", args[0], from+maxRejects)
+	case p != nil && strings.TrimLeft(p.List, "0") == strings.TrimLeft(args[0], "0"):
+		fmt.Fprintln(w, "the list is being written: this is what there is so far")
+	}
 	return errors.Join(err, failed)
+}
+
+// fate is what became of a row of a report.
+func fate(r spool.Reject) string {
+	switch {
+	case r.Rejected:
+		return "rejected"
+	case slices.Contains(r.Codes, spool.DeleteTooLate):
+		return "late"
+	}
+	return "changed"
 }
 
 // formulaSafe keeps a spreadsheet from taking a copied id for a formula.
@@ -240,6 +298,31 @@ type pageList struct {
 	Class, When string
 }
 
+// pageRow is a row of a report as the page shows it.
+type pageRow struct {
+	spool.Reject
+	Fate, Class string
+}
+
+func shownRows(rows []spool.Reject) []pageRow {
+	var out []pageRow
+	for _, r := range rows {
+		class := "soft"
+		if f := fate(r); f != "changed" {
+			class = "bad"
+		}
+		out = append(out, pageRow{r, fate(r), class})
+	}
+	return out
+}
+
+// pageReceiving is a delivery under way as the page shows it.
+type pageReceiving struct {
+	spool.Receiving
+	Rate   string
+	Recent []pageRow
+}
+
 type pageData struct {
 	Title, Name, State, Class, Reason string
 	Links                             []pageLink
@@ -247,6 +330,9 @@ type pageData struct {
 	Problem                           string
 	Progress                          *spool.Progress
 	Percent                           int
+	Receiving                         []pageReceiving
+	Recent                            []pageRow
+	MoreReceiving                     int
 	Rate                              string
 	Left                              string
 	Adopted                           []string
@@ -254,7 +340,7 @@ type pageData struct {
 	Older                             int
 	Counters                          spool.Counters
 	List                              *pageList
-	Rejects                           []spool.Reject
+	Rejects                           []pageRow
 	MoreRejects                       bool
 	Missing                           bool
 }
@@ -314,7 +400,7 @@ func (v *View) serve(w http.ResponseWriter, t *template.Template, id string) {
 			code = http.StatusNotFound
 		}
 	}
-	if d.Progress != nil {
+	if d.Progress != nil || d.Receiving != nil {
 		w.Header().Set("Refresh", "2")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -330,8 +416,13 @@ func (v *View) fill(d *pageData, q *spool.Queue, id string) {
 	}
 	if p := s.Progress; p != nil && p.Total > 0 {
 		rate, left := p.Rate(time.Now())
-		d.Percent, d.Rate, d.Left = min(100, 100*p.Read/p.Total), fmt.Sprintf("%.0f", rate), left.Round(time.Second).String()
+		d.Percent, d.Rate, d.Left = int(100*p.Done()), fmt.Sprintf("%.0f", rate), left.Round(time.Second).String()
+		d.Recent = shownRows(p.Recent)
 	}
+	for _, r := range s.Receiving[:min(len(s.Receiving), maxReceiving)] {
+		d.Receiving = append(d.Receiving, pageReceiving{r, perSecond(r.Rows, time.Since(r.Since)), shownRows(r.Recent)})
+	}
+	d.MoreReceiving = len(s.Receiving) - len(d.Receiving)
 	if id == "" {
 		all := q.Lists()
 		slices.Reverse(all)
@@ -348,11 +439,20 @@ func (v *View) fill(d *pageData, q *spool.Queue, id string) {
 	}
 	one := shown(l)
 	d.List = &one
+	var rows []spool.Reject
 	_ = q.Rejects(id, func(r spool.Reject) bool { // no report is an empty one
-		if d.MoreRejects = len(d.Rejects) == maxShown; d.MoreRejects {
+		if d.MoreRejects = len(rows) == maxShown; d.MoreRejects {
 			return false
 		}
-		d.Rejects = append(d.Rejects, r)
+		rows = append(rows, r)
 		return true
 	})
+	d.Rejects = shownRows(rows)
+}
+
+func perSecond(n int, d time.Duration) string {
+	if d <= 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%.0f", float64(n)/d.Seconds())
 }

@@ -186,6 +186,8 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 		return nil, errors.Wrap(err, "spool: accept")
 	}
 	in := &incoming{path: f.Name()}
+	now := q.receive(src.Campaign)
+	defer q.received(now)
 	defer func() {
 		if e := f.Close(); e != nil && err == nil && !stderrors.Is(e, os.ErrClosed) {
 			err = errors.Wrap(e, "spool: accept")
@@ -213,7 +215,9 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 		if in.rows%1000 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if codes, rejected := check.Check(&c); rejected {
+		codes, rejected := check.Check(&c)
+		now.row(c.ID, codes, rejected)
+		if rejected {
 			if in.rejected++; in.rejected <= MaxRejects {
 				in.receipt.Rejects = append(in.receipt.Rejects, Reject{ID: c.ID, Codes: codes, Rejected: true})
 			}

@@ -3,14 +3,12 @@ package spool
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	stderrors "errors"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/pkg/errors"
 
@@ -65,25 +63,25 @@ func (q *Queue) convert(ctx context.Context, l *List, name string) (n *List, fil
 }
 
 func (q *Queue) export(ctx context.Context, l *List, w io.Writer) (outboundcsv.Result, error) {
-	total, dead := 0, 0
-	rows, err := q.rows(l, &total, &dead)
-	if err != nil {
-		return outboundcsv.Result{}, err
-	}
 	rep, err := newReport(filepath.Join(q.dir, "reports"))
 	if err != nil {
 		return outboundcsv.Result{}, err
 	}
 	defer rep.discard()
-	p := Progress{List: l.ID, Total: total, Since: q.o.Now()}
-	q.progressing(&p)
-	defer q.progressing(nil)
+	now := &live{p: Progress{List: l.ID, Since: q.o.Now()}, rep: rep}
+	dead := 0
+	rows, err := q.rows(l, now, &dead)
+	if err != nil {
+		return outboundcsv.Result{}, err
+	}
+	q.working(now)
+	defer q.working(nil)
 	res, err := outboundcsv.Export(ctx, q.o.Profile, rows, w, &outboundcsv.Options{
-		SpoolDir: q.dir, Now: q.o.Now, Row: rep.row,
-		Progress: func(read, written int) {
-			n := p
-			n.Read, n.Written = read, written
-			q.progressing(&n)
+		SpoolDir: q.dir, Now: q.o.Now, Row: now.row,
+		Progress: func(_, written int) {
+			if now.wrote(written) {
+				q.o.Changed()
+			}
 		},
 	})
 	if err != nil {
@@ -93,9 +91,10 @@ func (q *Queue) export(ctx context.Context, l *List, w io.Writer) (outboundcsv.R
 	return res, rep.keep(q.reportPath(l.ID))
 }
 
-func (q *Queue) progressing(p *Progress) {
+// working shows what is being converted.
+func (q *Queue) working(l *live) {
 	q.mu.Lock()
-	q.progress = p
+	q.live = l
 	q.mu.Unlock()
 	q.o.Changed()
 }
@@ -122,7 +121,7 @@ func (q *Queue) sources(l *List) []*List {
 }
 
 // rows yields the rows of a list without the deleted ones, which it counts.
-func (q *Queue) rows(l *List, total, dead *int) (iter.Seq2[outboundcsv.PlannedCall, error], error) {
+func (q *Queue) rows(l *List, now *live, dead *int) (iter.Seq2[outboundcsv.PlannedCall, error], error) {
 	type source struct {
 		path  string
 		tombs map[string]bool
@@ -133,7 +132,7 @@ func (q *Queue) rows(l *List, total, dead *int) (iter.Seq2[outboundcsv.PlannedCa
 		if err != nil {
 			return nil, err
 		}
-		*total += s.Received
+		now.p.Total += s.Received // nobody else has it yet
 		all = append(all, source{q.listPath(s.ID, ".json"), tombs})
 	}
 	return func(yield func(outboundcsv.PlannedCall, error) bool) {
@@ -145,8 +144,14 @@ func (q *Queue) rows(l *List, total, dead *int) (iter.Seq2[outboundcsv.PlannedCa
 			}
 			stop := false
 			for c, err := range outboundcsv.ReadCalls(bufio.NewReaderSize(f, 256<<10)) {
-				if err == nil && s.tombs[strings.Trim(c.ID, " ")] {
+				out := err == nil && s.tombs[strings.Trim(c.ID, " ")]
+				if out {
 					*dead++
+				}
+				if now.read(out) {
+					q.o.Changed()
+				}
+				if out {
 					continue
 				}
 				if !yield(c, err) || err != nil {
@@ -160,68 +165,4 @@ func (q *Queue) rows(l *List, total, dead *int) (iter.Seq2[outboundcsv.PlannedCa
 			}
 		}
 	}, nil
-}
-
-// report collects rejected rows and warnings of one list, a line of JSON each.
-type report struct {
-	f *os.File
-	w *bufio.Writer
-}
-
-func newReport(dir string) (*report, error) {
-	f, err := os.CreateTemp(dir, "new-*.part")
-	if err != nil {
-		return nil, errors.Wrap(err, "spool: report")
-	}
-	return &report{f, bufio.NewWriter(f)}, nil
-}
-
-func (r *report) row(id string, codes []outboundcsv.Code, rejected bool) error {
-	b, err := json.Marshal(Reject{id, codes, rejected})
-	if err != nil {
-		return errors.Wrap(err, "spool: report")
-	}
-	_, err = r.w.Write(append(b, '\n'))
-	return errors.Wrap(err, "spool: report")
-}
-
-func (r *report) keep(name string) error {
-	err := r.w.Flush()
-	if err == nil {
-		err = r.f.Sync()
-	}
-	if err = stderrors.Join(err, r.f.Close()); err == nil {
-		err = os.Rename(r.f.Name(), name)
-	}
-	return errors.Wrap(err, "spool: report")
-}
-
-func (r *report) discard() {
-	r.f.Close()
-	os.Remove(r.f.Name()) // kept under another name when all went well
-}
-
-func readReport(r io.Reader, yield func(Reject) bool) error {
-	d := json.NewDecoder(r)
-	for {
-		var one Reject
-		if err := d.Decode(&one); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return errors.Wrap(err, "spool: report")
-		}
-		if !yield(one) {
-			return nil
-		}
-	}
-}
-
-// Rate is rows per second so far, and Left the time that the rest will take.
-func (p *Progress) Rate(now time.Time) (perSecond float64, left time.Duration) {
-	gone := now.Sub(p.Since).Seconds()
-	if gone <= 0 || p.Read == 0 {
-		return 0, 0
-	}
-	perSecond = float64(p.Read) / gone
-	return perSecond, time.Duration(float64(max(p.Total-p.Read, 0)) / perSecond * float64(time.Second))
 }

@@ -32,22 +32,14 @@ type Queue struct {
 	unsaved   map[string]*List
 	accepting map[string]chan struct{} // by claim key; closed when done
 	problem   error
-	since     time.Time // of the problem
-	progress  *Progress
+	since     time.Time       // of the problem
+	live      *live           // what is being converted
+	receiving []*incomingRows // oldest first
 	counters  Counters
 	closed    bool
 	pruned    time.Time
 	holding   map[string]time.Time // campaigns that the ledger knows we have, since when
 	held      time.Time            // when it was told of all of them
-}
-
-// Progress is how far the conversion of a list is.
-type Progress struct {
-	List    string    `json:"list"`
-	Total   int       `json:"total"` // rows in the list
-	Read    int       `json:"read"`
-	Written int       `json:"written"`
-	Since   time.Time `json:"since"`
 }
 
 // Counters are totals since Open.
@@ -65,7 +57,9 @@ type Status struct {
 	Problem  error     // why placing waits, nil when it does not; a file that waits for its importer is no problem
 	Since    time.Time // since when there is a problem
 	Progress *Progress // of the list that is being converted, or nil
-	Counters Counters
+	// Receiving are the lists that senders are delivering, the oldest first.
+	Receiving []Receiving
+	Counters  Counters
 }
 
 // Open opens or creates the spool in dir, which only one queue may have open, and
@@ -220,17 +214,20 @@ func (q *Queue) reportPath(id string) string    { return filepath.Join(q.dir, "r
 // Status returns a snapshot.
 func (q *Queue) Status() Status {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	s := Status{Problem: q.problem, Since: q.since, Counters: q.counters}
-	if q.progress != nil {
-		p := *q.progress
-		s.Progress = &p
-	}
 	for _, l := range q.lists {
 		if !l.State.Final() {
 			s.Waiting++
 			s.Rows += l.Received
 		}
+	}
+	now, receiving := q.live, slices.Clone(q.receiving)
+	q.mu.Unlock()
+	if now != nil {
+		s.Progress = now.snapshot()
+	}
+	for _, in := range receiving {
+		s.Receiving = append(s.Receiving, in.snapshot())
 	}
 	return s
 }
@@ -300,22 +297,6 @@ func (q *Queue) shift(ctx context.Context, id string, to State, from ...State) e
 	}
 	q.kick()
 	return nil
-}
-
-// Rejects yields the report of a list that was converted: rejected rows and rows
-// with warnings, in the order of the list. Errors: ErrUnknown; fs.ErrNotExist when
-// there is no report.
-func (q *Queue) Rejects(id string, yield func(Reject) bool) error {
-	l, ok := q.find(padID(id))
-	if !ok {
-		return ErrUnknown
-	}
-	f, err := os.Open(q.reportPath(l.ID))
-	if err != nil {
-		return errors.Wrap(err, "spool: report")
-	}
-	defer f.Close()
-	return readReport(f, yield)
 }
 
 // firstMail is how long the ledger may keep a queue from beginning.
