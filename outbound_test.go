@@ -183,7 +183,7 @@ func TestOutboundTakesAListAndShowsIt(t *testing.T) {
 	got := d.console("status", "lists", "list 1", "rejects 1", "results 1", "hold 1", "list 9", "rejects", "nonsense")
 	for _, want := range []string{
 		"outbound: ACTIVE, ok", "http     registered", "waiting  1 lists, 2 rows", "1 lists accepted", "0000000001  Spring    placed  2     1        1",
-		`list 0000000001, campaign "Spring"`, "2 rows received, 1 written, 1 rejected, 0 deleted", "rejected '=4712 [E_NO_PHONE]",
+		`list 0000000001, campaign "Spring"`, "2 rows received, 1 written, 1 rejected, 0 left out as repeated, 0 deleted", "rejected '=4712 [E_NO_PHONE]",
 		"1 rows of the list have a result, 0 are closed; 1 rows of other lists", "1  connected to agent",
 		"error: placed: spool: not possible", "error: spool: no such list", "error: want the id", "no command",
 	} {

@@ -23,6 +23,7 @@ func outboundMetrics() []metric[spool.Status] {
 		// A withdrawn file takes its rows back, so these two are no counters.
 		gauge("outbound_rows_written", "Rows that were placed since the start.", n(func(c *spool.Counters) int64 { return c.Written })),
 		gauge("outbound_rows_rejected", "Rows that were rejected since the start.", n(func(c *spool.Counters) int64 { return c.Rejected })),
+		counter("outbound_rows_repeated_total", "Rows left out because another list had brought them.", n(func(c *spool.Counters) int64 { return c.LeftOut })),
 		counter("outbound_rows_deleted_total", "Rows that SAP took back in time.", n(func(c *spool.Counters) int64 { return c.Deleted })),
 	}
 }

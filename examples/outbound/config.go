@@ -68,6 +68,8 @@ type queueSection struct {
 	Keep         time.Duration `toml:"keep"`
 	MaxRows      int           `toml:"max_rows"`
 	MergeQueued  bool          `toml:"merge_queued"`
+	SkipRepeats  bool          `toml:"skip_repeated_rows"`
+	AnswerWait   time.Duration `toml:"answer_wait"`
 }
 
 type storeSection struct {
@@ -210,7 +212,7 @@ func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer
 	}
 	c := &connects.OutboundConfig{Root: f.Spool, Console: f.Console, Page: f.Page, PageHosts: f.Hosts, ResultDir: f.Results, Lease: f.Store.Lease}
 	c.Queue = spool.Options{Instance: f.Instance, File: spool.File{Dir: f.Import.Directory, Name: f.Import.Name}, Campaigns: f.API.Campaigns,
-		RepeatWindow: f.Queue.RepeatWindow, Poll: f.Queue.Poll, Keep: f.Queue.Keep, MaxRows: f.Queue.MaxRows, MergeQueued: f.Queue.MergeQueued}
+		RepeatWindow: f.Queue.RepeatWindow, Poll: f.Queue.Poll, Keep: f.Queue.Keep, MaxRows: f.Queue.MaxRows, MergeQueued: f.Queue.MergeQueued, SkipRepeats: f.Queue.SkipRepeats, AnswerWait: f.Queue.AnswerWait}
 	if f.API.URL != "" {
 		note("api", f.api(c))
 	}

@@ -103,8 +103,8 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 		fmt.Fprintf(w, "adopted  the lists of %s\n", name)
 	}
 	c := s.Counters
-	fmt.Fprintf(w, "since the start: %d lists accepted, %d repeated, %d refused; %d rows received, %d written, %d rejected, %d deleted; %d lists placed, %d taken\n",
-		c.Accepted, c.Repeated, c.Refused, c.Rows, c.Written, c.Rejected, c.Deleted, c.Placed, c.Taken)
+	fmt.Fprintf(w, "since the start: %d lists accepted, %d repeated, %d refused; %d rows received, %d written, %d rejected, %d left out as repeated, %d deleted; %d lists placed, %d taken\n",
+		c.Accepted, c.Repeated, c.Refused, c.Rows, c.Written, c.Rejected, c.LeftOut, c.Deleted, c.Placed, c.Taken)
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (v *View) list(_ context.Context, w io.Writer, q *spool.Queue, id string) e
 		return err
 	}
 	fmt.Fprintf(w, "list %s, campaign %q of %s/%s, key %q\n", l.ID, l.Source.Campaign, l.Source.System, l.Source.Client, l.Source.Key)
-	fmt.Fprintf(w, "%s %s\n%d rows received, %d written, %d rejected, %d deleted\n", l.State, l.Reason, l.Received, l.Written, l.Rejected, l.Deleted)
+	fmt.Fprintf(w, "%s %s\n%d rows received, %d written, %d rejected, %d left out as repeated, %d deleted\n", l.State, l.Reason, l.Received, l.Written, l.Rejected, l.Repeats, l.Deleted)
 	fmt.Fprintf(w, "accepted %s, placed %s, taken %s\ncodes %v, SHA-256 %s\n", when(l.Accepted), when(l.Placed), when(l.Taken), l.Codes, l.Hash)
 	return nil
 }
@@ -241,6 +241,8 @@ func fate(r spool.Reject) string {
 		return "rejected"
 	case slices.Contains(r.Codes, spool.DeleteTooLate):
 		return "late"
+	case slices.Contains(r.Codes, spool.Repeated):
+		return "left out"
 	}
 	return "changed"
 }
@@ -308,7 +310,7 @@ func shownRows(rows []spool.Reject) []pageRow {
 	var out []pageRow
 	for _, r := range rows {
 		class := "soft"
-		if f := fate(r); f != "changed" {
+		if f := fate(r); f == "rejected" || f == "late" {
 			class = "bad"
 		}
 		out = append(out, pageRow{r, fate(r), class})

@@ -37,8 +37,8 @@ func (q *Queue) Accept(ctx context.Context, src Source, calls iter.Seq2[outbound
 	case r.Repeated:
 		q.count(func(c *Counters) { c.Repeated++ })
 	default:
-		q.count(func(c *Counters) { c.Accepted++; c.Rows += int64(r.Rows) })
-		q.o.Logger.Info("list accepted", slog.String("list", r.ID), slog.String("campaign", src.Campaign), slog.Int("rows", r.Rows), slog.Int("rejected", r.Rejected))
+		q.count(func(c *Counters) { c.Accepted++; c.Rows += int64(r.Rows); c.LeftOut += int64(r.Repeats) })
+		q.o.Logger.Info("list accepted", slog.String("list", r.ID), slog.String("campaign", src.Campaign), slog.Int("rows", r.Rows), slog.Int("rejected", r.Rejected), slog.Int("repeated", r.Repeats))
 	}
 	return r, err
 }
@@ -62,6 +62,13 @@ func (q *Queue) accept(ctx context.Context, src Source, calls iter.Seq2[outbound
 	if r, known, err := q.known(ctx, key, in); known || err != nil {
 		return r, err
 	}
+	if q.o.Ledger == nil && q.o.SkipRepeats { // with a ledger rows are compared when the list is claimed
+		release, err := q.exclusive(ctx, sharedKey(&src))
+		if err != nil {
+			return Receipt{}, err
+		}
+		defer release()
+	}
 	l := &List{Source: src, Hash: in.hash, State: Waiting, Received: in.rows, Accepted: q.o.Now().UTC()}
 	if q.o.Ledger != nil {
 		l.State = Claiming
@@ -74,6 +81,11 @@ func (q *Queue) accept(ctx context.Context, src Source, calls iter.Seq2[outbound
 	}
 	if err := in.keep(q, l.ID); err != nil {
 		return Receipt{}, err
+	}
+	if q.o.Ledger == nil {
+		if l.Repeats, err = q.repeats(ctx, l); err != nil {
+			return Receipt{}, err
+		}
 	}
 	life := q.life(&src)
 	claims := map[string]claim{key: {Instance: q.o.Instance, List: l.ID, Hash: in.hash, Rows: in.rows, Rejected: in.rejected, Expires: q.o.Now().Add(life)}}
@@ -94,7 +106,11 @@ func (q *Queue) accept(ctx context.Context, src Source, calls iter.Seq2[outbound
 		if other != nil {
 			return other.receipt(in.hash)
 		}
+		if now, ok := q.find(l.ID); ok {
+			l = now
+		}
 	}
+	in.receipt.Repeats = l.Repeats
 	q.kick()
 	return in.receipt, nil
 }
@@ -170,6 +186,7 @@ func (q *Queue) exclusive(ctx context.Context, key string) (release func(), err 
 // incoming is a list that was read and is on disk, but is not ours yet.
 type incoming struct {
 	path, index    string
+	sums           string // empty unless rows are compared
 	hash           string
 	rows, rejected int
 	receipt        Receipt
@@ -196,14 +213,15 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 			in.discard()
 		}
 	}()
-	sum := sha256.New()
+	whole := sha256.New()
 	for _, s := range []string{src.System, src.Client, src.Campaign} {
-		sum.Write(binary.AppendUvarint(nil, uint64(len(s))))
-		sum.Write([]byte(s))
+		whole.Write(binary.AppendUvarint(nil, uint64(len(s))))
+		whole.Write([]byte(s))
 	}
 	w := bufio.NewWriterSize(f, 256<<10)
 	w.WriteByte('[')
 	var ids []uint64
+	var sums []sum
 	var line []byte
 	for c, err := range calls {
 		if err != nil {
@@ -231,11 +249,14 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 			line = append(line, ',')
 		}
 		line = append(append(line, '\n'), b...)
-		sum.Write(line)
+		whole.Write(line)
 		if _, err := w.Write(line); err != nil {
 			return nil, errors.Wrap(err, "spool: accept")
 		}
 		ids = append(ids, idHash(c.ID))
+		if q.o.SkipRepeats && c.Action != outboundcsv.ActionDelete {
+			sums = append(sums, sum{rowHash(b), ids[len(ids)-1], uint32(in.rows - 1)})
+		}
 	}
 	w.WriteString("\n]\n")
 	if err := w.Flush(); err != nil {
@@ -247,7 +268,12 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 	if in.index, err = writeIndex(filepath.Join(q.dir, "lists"), ids); err != nil {
 		return nil, err
 	}
-	in.hash = hex.EncodeToString(sum.Sum(nil))
+	if q.o.SkipRepeats {
+		if in.sums, err = writeSums(filepath.Join(q.dir, "lists"), sums); err != nil {
+			return nil, err
+		}
+	}
+	in.hash = hex.EncodeToString(whole.Sum(nil))
 	in.receipt.Rows, in.receipt.Rejected = in.rows, in.rejected
 	return in, nil
 }
@@ -260,12 +286,17 @@ func (in *incoming) keep(q *Queue, id string) error {
 	if err := os.Rename(in.index, q.listPath(id, ".idx")); err != nil {
 		return errors.Wrap(err, "spool: accept")
 	}
+	if in.sums != "" {
+		if err := os.Rename(in.sums, q.listPath(id, ".sum")); err != nil {
+			return errors.Wrap(err, "spool: accept")
+		}
+	}
 	return syncDir(filepath.Join(q.dir, "lists"))
 }
 
 // discard removes what was not kept.
 func (in *incoming) discard() {
-	for _, p := range []string{in.path, in.index} {
+	for _, p := range []string{in.path, in.index, in.sums} {
 		if p != "" {
 			os.Remove(p) // after keep there is nothing of that name; sweep gets the rest
 		}
@@ -282,29 +313,18 @@ func idHash(id string) uint64 {
 // writeIndex writes the sorted hashes of the ids of a list, 8 bytes each.
 func writeIndex(dir string, ids []uint64) (name string, err error) {
 	slices.Sort(ids)
-	f, err := os.CreateTemp(dir, "new-*.part")
-	if err != nil {
-		return "", errors.Wrap(err, "spool: accept")
-	}
-	w := bufio.NewWriter(f)
-	var b [8]byte
-	for _, id := range ids {
-		binary.BigEndian.PutUint64(b[:], id)
-		w.Write(b[:])
-	}
-	if err = w.Flush(); err == nil {
-		err = f.Sync()
-	}
-	if err = stderrors.Join(err, f.Close()); err != nil {
-		os.Remove(f.Name())
-		return "", errors.Wrap(err, "spool: accept")
-	}
-	return f.Name(), nil
+	return writeFile(dir, func(w *bufio.Writer) {
+		var b [8]byte
+		for _, id := range ids {
+			binary.BigEndian.PutUint64(b[:], id)
+			w.Write(b[:])
+		}
+	})
 }
 
 // indexed reports whether a list has the id.
-func (q *Queue) indexed(list, id string) (bool, error) {
-	f, err := os.Open(q.listPath(list, ".idx"))
+func (q *Queue) indexed(l *List, id string) (bool, error) {
+	f, err := os.Open(q.indexPath(l))
 	if err != nil {
 		return false, errors.Wrap(err, "spool: index")
 	}

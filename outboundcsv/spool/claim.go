@@ -118,6 +118,10 @@ func (q *Queue) ours(ctx context.Context, l *List) error {
 		}
 	}
 	n := *l
+	var err error
+	if n.Repeats, err = q.repeats(ctx, l); err != nil {
+		return err
+	}
 	n.State = Waiting
 	return q.save(&n)
 }
@@ -129,8 +133,9 @@ func (q *Queue) drop(l *List, why string) error {
 		return err
 	}
 	q.o.Logger.Info("list dropped", slog.String("list", l.ID), slog.String("reason", why))
-	os.Remove(q.listPath(l.ID, ".json")) // prune would get it too
-	os.Remove(q.listPath(l.ID, ".idx"))
+	for _, ext := range listFiles {
+		os.Remove(q.listPath(l.ID, ext)) // prune would get it too
+	}
 	return nil
 }
 

@@ -120,11 +120,13 @@ func (q *Queue) sources(l *List) []*List {
 	return out
 }
 
-// rows yields the rows of a list without the deleted ones, which it counts.
+// rows yields the rows of a list without the deleted ones, which it counts, and the
+// repeated ones.
 func (q *Queue) rows(l *List, now *live, dead *int) (iter.Seq2[outboundcsv.PlannedCall, error], error) {
 	type source struct {
 		path  string
 		tombs map[string]bool
+		marks marks
 	}
 	var all []source
 	for _, s := range q.sources(l) {
@@ -133,7 +135,11 @@ func (q *Queue) rows(l *List, now *live, dead *int) (iter.Seq2[outboundcsv.Plann
 			return nil, err
 		}
 		now.p.Total += s.Received // nobody else has it yet
-		all = append(all, source{q.listPath(s.ID, ".json"), tombs})
+		marks, err := q.readMarks(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, source{q.listPath(s.ID, ".json"), tombs, marks})
 	}
 	return func(yield func(outboundcsv.PlannedCall, error) bool) {
 		for _, s := range all {
@@ -142,16 +148,22 @@ func (q *Queue) rows(l *List, now *live, dead *int) (iter.Seq2[outboundcsv.Plann
 				yield(outboundcsv.PlannedCall{}, errors.Wrap(err, "spool: rows"))
 				return
 			}
-			stop := false
+			stop, at := false, -1
 			for c, err := range outboundcsv.ReadCalls(bufio.NewReaderSize(f, 256<<10)) {
-				out := err == nil && s.tombs[strings.Trim(c.ID, " ")]
-				if out {
-					*dead++
-				}
-				if now.read(out) {
+				at++
+				_, gone := s.tombs[strings.Trim(c.ID, " ")]
+				repeated := s.marks.has(at)
+				if now.read(err == nil && (gone || repeated)) {
 					q.o.Changed()
 				}
-				if out {
+				switch {
+				case err != nil:
+				case repeated:
+					if err = now.leaveOut(c.ID); err == nil {
+						continue
+					}
+				case gone:
+					*dead++
 					continue
 				}
 				if !yield(c, err) || err != nil {

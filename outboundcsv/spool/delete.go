@@ -56,7 +56,7 @@ func (q *Queue) deleteOwn(ctx context.Context, campaign string, ids []string, be
 		var hit []string
 		var at []int
 		for i, id := range ids {
-			ok, err := q.indexed(l.ID, id)
+			ok, err := q.indexed(l, id)
 			if err != nil {
 				return nil, err
 			}
@@ -78,15 +78,17 @@ func (q *Queue) deleteOwn(ctx context.Context, campaign string, ids []string, be
 				fresh = append(fresh, id)
 			}
 		}
-		if fresh == nil {
-			continue
-		}
-		outcome, err := q.bury(l, fresh)
-		if err != nil {
-			return nil, err
+		outcome := Removed
+		if fresh != nil {
+			if outcome, err = q.bury(l, fresh); err != nil {
+				return nil, err
+			}
 		}
 		if outcome == Removed {
 			removed += len(fresh)
+			if err := q.tellGone(ctx, l, hit); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		late[l.ID] = fresh
@@ -102,6 +104,13 @@ func (q *Queue) deleteOwn(ctx context.Context, campaign string, ids []string, be
 		}
 		if err := q.j.bury(late, true); err != nil {
 			return nil, err
+		}
+		for list, ids := range late {
+			if l, ok := q.find(list); ok {
+				if err := q.tellGone(ctx, l, ids); err != nil {
+					return nil, err
+				}
+			}
 		}
 		for i := range out {
 			if out[i] == TooLate {
@@ -257,6 +266,9 @@ func (q *Queue) deleteAllOwn(ctx context.Context, campaign string, before time.T
 			return removed, late, err
 		}
 	}
+	if err := q.tellAllGone(ctx, campaign); err != nil {
+		return removed, late, err
+	}
 	q.o.Logger.Info("campaign deleted", slog.String("campaign", campaign), slog.Int("removed", removed), slog.Int("too_late", late))
 	q.kick()
 	return removed, late, nil
@@ -282,5 +294,5 @@ func (q *Queue) Has(list, id string) (bool, error) {
 	if !ok {
 		return false, ErrUnknown
 	}
-	return q.indexed(l.ID, id)
+	return q.indexed(l, id)
 }

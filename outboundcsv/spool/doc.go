@@ -44,6 +44,22 @@
 // import directory under the same paths; without a shared disk the rows of the
 // dead instance exist nowhere else, and no ledger can bring them back.
 //
+// # Repeated rows
+//
+// A list is the same when its rows are (within [Options.RepeatWindow]), or when its key
+// is. A list that only overlaps another one is a new list, and all of its rows are
+// placed: an import rule with Overwrite replaces what the file before had, so a row that
+// is left out there is never dialled, and nothing on our side shows how a rule is set.
+//
+// Where rules append, [Options.SkipRepeats] goes further: a planned call that a list of
+// the same campaign, system and client brought within the window, with the same id and
+// the same content, is left out, reported as W_REPEATED, and counted in List.Repeats. So
+// a sender that lost our answer may send its calls again in other packets. A call that
+// was deleted in the meantime, or whose list failed, is no repeat. It takes 20 bytes for
+// each row on disk, and with a ledger 8 bytes there until the window ends, at most
+// 1,048,576 rows and 256 lists of a campaign; what is above is not compared between
+// instances. Without it, the log warns when two instances get lists of one campaign.
+//
 // # Deletions with two instances
 //
 // A sender may take a call back at another instance than the one that it sent the call

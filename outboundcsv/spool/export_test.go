@@ -1,6 +1,12 @@
 package spool
 
-import "io"
+import (
+	"context"
+	"io"
+)
+
+// ServeMail answers deletions of other instances, without placing anything.
+func ServeMail(ctx context.Context, q *Queue) { q.serveMail(ctx) }
 
 // FaultyDisk is the disk with hooks that tests set; a nil hook does nothing.
 type FaultyDisk struct {

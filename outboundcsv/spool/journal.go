@@ -175,14 +175,14 @@ func (j *journal) removed(list string, ids []string) (map[string]bool, error) {
 	return out, errors.Wrap(err, "spool: journal")
 }
 
-// tombs returns the deleted ids of a list.
+// tombs returns the deleted ids of a list, and whether they were taken out in time.
 func (j *journal) tombs(list string) (map[string]bool, error) {
 	out := map[string]bool{}
 	prefix := list + "\x00"
 	err := j.db.View(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketTombs).Cursor()
-		for k, _ := c.Seek([]byte(prefix)); len(k) >= len(prefix) && string(k[:len(prefix)]) == prefix; k, _ = c.Next() {
-			out[string(k[len(prefix):])] = true
+		for k, v := c.Seek([]byte(prefix)); len(k) >= len(prefix) && string(k[:len(prefix)]) == prefix; k, v = c.Next() {
+			out[string(k[len(prefix):])] = len(v) > 0
 		}
 		return nil
 	})

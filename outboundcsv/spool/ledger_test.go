@@ -21,6 +21,8 @@ type ledger struct {
 	down bool
 	hide string // a key that cannot be read
 	now  func() time.Time
+	// full, when set, says which keys there is no room for.
+	full func(key string) bool
 	// afterPut, when set, is called when a Put was done; its error is the answer.
 	afterPut func(key string) error
 }
@@ -56,7 +58,7 @@ func (l *ledger) Get(_ context.Context, key string) ([]byte, uint64, error) {
 func (l *ledger) Put(_ context.Context, key string, v []byte, rev uint64, life time.Duration) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.down {
+	if l.down || l.full != nil && l.full(key) {
 		return 0, errDown
 	}
 	if l.get(key).rev != rev {

@@ -77,14 +77,16 @@ type Source struct {
 
 // List is what the journal knows about one list. It holds no row.
 type List struct {
-	ID       string             `json:"id"` // given by the queue, ascending
-	Source   Source             `json:"source"`
-	Hash     string             `json:"hash"` // SHA-256 of the rows
-	State    State              `json:"state"`
-	Received int                `json:"received"` // rows as they came
-	Written  int                `json:"written"`
-	Rejected int                `json:"rejected"`
-	Deleted  int                `json:"deleted"`
+	ID       string `json:"id"` // given by the queue, ascending
+	Source   Source `json:"source"`
+	Hash     string `json:"hash"` // SHA-256 of the rows
+	State    State  `json:"state"`
+	Received int    `json:"received"` // rows as they came
+	Written  int    `json:"written"`
+	Rejected int    `json:"rejected"`
+	Deleted  int    `json:"deleted"`
+	// Repeats are rows that were left out because another list brought them.
+	Repeats  int                `json:"repeats,omitempty"`
 	Codes    []outboundcsv.Code `json:"codes,omitempty"`
 	Reason   string             `json:"reason,omitempty"` // why it waits or what was special
 	Accepted time.Time          `json:"accepted"`
@@ -109,6 +111,7 @@ type Receipt struct {
 	Repeated bool   // it had been accepted before; nothing was stored
 	Rows     int
 	Rejected int
+	Repeats  int // rows that are left out; see Options.SkipRepeats
 	// Codes of the whole list: E_ALL_REJECTED when no row is good.
 	Codes []outboundcsv.Code
 	// Rejects are the first rejected rows, at most [MaxRejects].
@@ -119,8 +122,9 @@ type Receipt struct {
 // has all of them.
 const MaxRejects = 1000
 
-// Reject is one line of a list's report: a row that was rejected, or one that was
-// written with warnings.
+// Reject is one line of a list's report: a row that was rejected, one that was written
+// with warnings, one that was left out ([Repeated]), or one whose deletion came too late
+// ([DeleteTooLate]).
 type Reject struct {
 	ID       string             `json:"id"`
 	Codes    []outboundcsv.Code `json:"codes"`

@@ -141,6 +141,13 @@ func (l *live) row(id string, codes []outboundcsv.Code, rejected bool) error {
 	return l.note(Reject{ID: id, Codes: codes, Rejected: rejected})
 }
 
+// leaveOut notes a row that another list brought.
+func (l *live) leaveOut(id string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.note(Reject{ID: id, Codes: []outboundcsv.Code{Repeated}})
+}
+
 func (l *live) note(r Reject) error {
 	l.recent.add(r)
 	return l.rep.add(r)

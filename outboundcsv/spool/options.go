@@ -73,6 +73,10 @@ type Options struct {
 	LockWait time.Duration
 	// AnswerWait is how long Delete waits for other instances.
 	AnswerWait time.Duration
+	// SkipRepeats leaves out rows that another list of the same campaign and SAP system
+	// brought within RepeatWindow, with the same id and content; see "Repeated rows" in
+	// the package documentation. Only for import rules that append.
+	SkipRepeats bool
 	// MergeQueued places all waiting lists of a campaign as one file.
 	MergeQueued bool
 
@@ -137,6 +141,9 @@ func (o *Options) Validate() error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("spool: "+format, args...)) }
 	if err := c.Profile.Validate(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.SkipRepeats && c.API == nil && (c.Profile.EmptyList == "write" || c.Profile.Delete == "rewrite") {
+		bad("SkipRepeats is for import rules that append; EmptyList=write and Delete=rewrite are for those that overwrite")
 	}
 	switch {
 	case c.API == nil && c.File == (File{}):

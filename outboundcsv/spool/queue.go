@@ -46,6 +46,7 @@ type Queue struct {
 type Counters struct {
 	Accepted, Repeated, Refused      int64 // lists
 	Rows, Written, Rejected, Deleted int64 // rows; Written and Rejected when their list was placed
+	LeftOut                          int64 // rows that another list had brought
 	Placed, Taken, Skipped, Failed   int64 // lists
 	Problems                         int64 // times that placing had to wait for a fault
 }
@@ -431,7 +432,11 @@ func (q *Queue) prune() error {
 		if !l.State.Final() || now.Sub(last) < q.o.Keep || q.needed(l) {
 			continue
 		}
-		for _, p := range []string{q.listPath(l.ID, ".json"), q.listPath(l.ID, ".idx"), q.listPath(l.ID, ".rows"), q.reportPath(l.ID)} {
+		names := []string{q.reportPath(l.ID)}
+		for _, ext := range listFiles {
+			names = append(names, q.listPath(l.ID, ext))
+		}
+		for _, p := range names {
 			if err := os.Remove(p); err != nil && !stderrors.Is(err, fs.ErrNotExist) {
 				return errors.Wrap(err, "spool: prune")
 			}
