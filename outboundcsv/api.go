@@ -207,6 +207,18 @@ func (a *API) Clear(ctx context.Context, campaign string) error {
 	return answer(resp)
 }
 
+// Check asks for the template of an import, which needs a server that answers, a login
+// that it accepts, and the role for outbound campaigns; nothing changes. Errors:
+// *APIError, and those of the network.
+func (a *API) Check(ctx context.Context) error {
+	resp, err := a.do(ctx, http.MethodGet, "import", "template", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return answer(resp)
+}
+
 // Accounts yields the first value (AccountNumber) of every record that the
 // campaign has (GET .../import/csv). The sequence ends after the first error.
 func (a *API) Accounts(ctx context.Context, campaign string) iter.Seq2[string, error] {

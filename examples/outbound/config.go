@@ -304,21 +304,30 @@ func (f *file) api(c *connects.OutboundConfig) error {
 	return err
 }
 
+// storeClient is how the data stores are called.
+func (f *file) storeClient(logger *slog.Logger) (o ds104.ClientOptions, err error) {
+	token, err := secret(f.Store.TokenFile)
+	if err != nil {
+		return o, err
+	}
+	o = ds104.ClientOptions{Name: f.Instance, Token: ds104.Secret(token), Logger: logger}
+	if f.Store.CA != "" {
+		pool, err := authorities(f.Store.CA)
+		if err != nil {
+			return o, err
+		}
+		o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return o, nil
+}
+
 func (f *file) store(c *connects.OutboundConfig, logger *slog.Logger) (io.Closer, error) {
 	if f.Store.SideA == "" {
 		return nil, nil
 	}
-	token, err := secret(f.Store.TokenFile)
+	o, err := f.storeClient(logger)
 	if err != nil {
 		return nil, err
-	}
-	o := ds104.ClientOptions{Name: f.Instance, Token: ds104.Secret(token), Logger: logger}
-	if f.Store.CA != "" {
-		pool, err := authorities(f.Store.CA)
-		if err != nil {
-			return nil, err
-		}
-		o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	if f.Store.SideB == "" {
 		s, err := ds104.NewClient(f.Store.SideA, &o)

@@ -13,12 +13,12 @@ import (
 )
 
 // serve runs the connector until ctx ends, or with -check only looks at the
-// configuration and the directories that it names.
+// configuration and what it names.
 func serve(ctx context.Context, args []string, stderr io.Writer) int {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	config := fs.String("config", "", "configuration `file`; see outbound.sample.toml (required)")
-	check := fs.Bool("check", false, "look at the configuration and what it names, then exit")
+	check := fs.Bool("check", false, "look at the configuration and the neighbours that it names, then exit")
 	if fs.Parse(args) != nil {
 		return exitUsage
 	}
@@ -40,12 +40,12 @@ func serve(ctx context.Context, args []string, stderr io.Writer) int {
 	if store != nil {
 		defer store.Close()
 	}
+	if *check {
+		return checkAll(ctx, f, c, err, stderr)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
 		return exitUsage
-	}
-	if *check {
-		return checkDirectories(c, stderr)
 	}
 	node := connects.NewNode(&connects.Options{Logger: logger})
 	if err := node.Add("outbound", connects.Outbound(c)); err != nil {
@@ -57,39 +57,6 @@ func serve(ctx context.Context, args []string, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
-}
-
-// checkDirectories writes into every directory what the connector would.
-func checkDirectories(c *connects.OutboundConfig, out io.Writer) int {
-	dirs := map[string]string{"spool": c.Root}
-	if c.Queue.API == nil {
-		dirs["import directory"] = c.Queue.File.Dir
-	}
-	if c.Recorder != nil {
-		dirs["recordings"] = c.Recorder.Dir
-	}
-	code := exitOK
-	for what, dir := range dirs {
-		if what == "spool" {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
-				code = exitFailed
-				continue
-			}
-		}
-		f, err := os.CreateTemp(dir, ".check-*.part")
-		if err == nil {
-			f.Close()
-			err = os.Remove(f.Name())
-		}
-		if err != nil {
-			fmt.Fprintf(out, "FAIL  %s: %v\n", what, err)
-			code = exitFailed
-			continue
-		}
-		fmt.Fprintf(out, "ok    %s: %s\n", what, dir)
-	}
-	return code
 }
 
 // checkDefinition compares a definition file with recordings.

@@ -116,6 +116,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !ok || id == "":
 		http.NotFound(w, r)
+	case rest == "import/template" && r.Method == http.MethodGet:
+		fmt.Fprintln(w, "AccountNumber,FirstName,LastName,Phone01,Phone02,TimeZoneBias,DstObserved")
 	case what == "import" && r.Method == http.MethodPost:
 		s.post(w, r, id)
 	case what == "import" && r.Method == http.MethodDelete:

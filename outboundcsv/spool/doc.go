@@ -58,7 +58,7 @@
 // was deleted in the meantime, or whose list failed, is no repeat. It takes 20 bytes for
 // each row on disk, and with a ledger 8 bytes there until the window ends, at most
 // 1,048,576 rows and 256 lists of a campaign; what is above is not compared between
-// instances. Without it, the log warns when two instances get lists of one campaign.
+// instances. The log warns in any case when two instances get lists of one campaign.
 //
 // # Deletions with two instances
 //

@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	stderrors "errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -207,4 +208,46 @@ func (q *Queue) merge(l *List) error {
 		q.remember(n)
 	}
 	return nil
+}
+
+// CheckFile tries in an import directory what placing a list needs: a file that is
+// written, flushed, renamed within the directory without replacing another one, and
+// removed. Its names begin with a dot. oneStep is false when the file system cannot
+// refuse to replace in the step that renames (NFS); then the queue looks before it
+// renames, which is enough as long as nobody else writes that name.
+func CheckFile(f File) (oneStep bool, err error) {
+	create := func() (string, error) {
+		t, err := os.CreateTemp(f.Dir, ".check-*.part")
+		if err != nil {
+			return "", errors.Wrap(err, "spool: import directory")
+		}
+		_, err = t.WriteString("x")
+		if err == nil {
+			err = t.Sync()
+		}
+		return t.Name(), errors.Wrap(stderrors.Join(err, t.Close()), "spool: import directory")
+	}
+	a, err := create()
+	if a != "" {
+		defer os.Remove(a)
+	}
+	if err != nil {
+		return false, err
+	}
+	b, err := create()
+	if b != "" {
+		defer os.Remove(b)
+	}
+	if err != nil {
+		return false, err
+	}
+	to := a + ".renamed"
+	if err := renameNew(a, to); err != nil {
+		return false, errors.Wrap(err, "spool: import directory")
+	}
+	defer os.Remove(to)
+	if err := renameNew(b, to); !stderrors.Is(err, fs.ErrExist) {
+		return false, fmt.Errorf("spool: import directory: a rename replaced a file (%v)", err)
+	}
+	return !stderrors.Is(renameAtOnce(b, to), stderrors.ErrUnsupported), nil
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -451,5 +452,18 @@ func TestOldListsAreForgotten(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(b.dir, "spool", "*", "*"))
 	if len(left) != 3 { // rows, index and report of the second list
 		t.Errorf("personal data left: %v", left)
+	}
+}
+
+func TestCheckFile(t *testing.T) {
+	dir := t.TempDir()
+	if oneStep, err := spool.CheckFile(spool.File{Dir: dir, Name: "c.csv"}); err != nil || oneStep != (runtime.GOOS == "linux") {
+		t.Errorf("%v %v", oneStep, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left %v %v", left, err)
+	}
+	if _, err := spool.CheckFile(spool.File{Dir: filepath.Join(dir, "none"), Name: "c.csv"}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
 	}
 }

@@ -3,6 +3,7 @@
 package spool
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 )
@@ -14,4 +15,9 @@ func renameNew(from, to string) error {
 		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}
 	}
 	return os.Rename(from, to)
+}
+
+// renameAtOnce would do it in one system call.
+func renameAtOnce(_, to string) error {
+	return &fs.PathError{Op: "rename", Path: to, Err: errors.ErrUnsupported}
 }

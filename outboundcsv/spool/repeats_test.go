@@ -307,7 +307,6 @@ func (b *bench) deleteFrom(campaign string, want []spool.Outcome, other *bench, 
 	}
 }
 
-
 func (b *bench) deleteAll(campaign string, other *bench) (removed, late int, err error) {
 	defer other.mail()()
 	return b.q.DeleteAll(b.t.Context(), campaign)
@@ -402,7 +401,9 @@ func TestTheDirectoryOfRowsIsBounded(t *testing.T) {
 		all = append(all, fmt.Sprintf(`{"instance":"x","list":"%d","claim":"c","rows":1,"pieces":1,"until":"%s"}`, i, c.now().Add(time.Minute).Format(time.RFC3339)))
 	}
 	names := func() int { return strings.Count(string(l.get(directory).v), `"list"`) }
-	l.set(func() { l.m[directory] = entry{[]byte("[" + strings.Join(all, ",") + "]"), l.rev, c.now().Add(time.Hour)} })
+	l.set(func() {
+		l.m[directory] = entry{[]byte("[" + strings.Join(all, ",") + "]"), l.rev, c.now().Add(time.Hour)}
+	})
 	b.accept("C", "", same("2"))
 	if n := names(); n != 256 {
 		t.Errorf("the directory has %d lists", n)

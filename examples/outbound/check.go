@@ -1,0 +1,377 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/outboundcsv/sapphone"
+	"github.com/connects-go/connects/outboundcsv/spool"
+)
+
+const (
+	// checkTimeout bounds one look at a neighbour, storeTimeout at one data store,
+	// runningTimeout the question whether a connector runs here already.
+	checkTimeout   = 10 * time.Second
+	storeTimeout   = 3 * time.Second
+	runningTimeout = 2 * time.Second
+	// registerPoll is how often a registration is looked at.
+	registerPoll = 20 * time.Millisecond
+	// maxCampaigns is how many campaigns of the API are looked at.
+	maxCampaigns = 10
+	// soon is when the end of a certificate is worth a warning.
+	soon = 30 * 24 * time.Hour
+)
+
+// findings prints one line per thing that was looked at.
+type findings struct {
+	out    io.Writer
+	failed int
+}
+
+func (r *findings) line(mark, what, format string, args ...any) {
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
+	fmt.Fprintf(r.out, "%-5s %-28s %s\n", mark, what, text)
+}
+
+func (r *findings) ok(what, format string, args ...any)   { r.line("ok", what, format, args...) }
+func (r *findings) warn(what, format string, args ...any) { r.line("warn", what, format, args...) }
+func (r *findings) fail(what, format string, args ...any) {
+	r.failed++
+	r.line("FAIL", what, format, args...)
+}
+
+// checkAll looks at everything the connector needs, whether or not the rest is good. bad
+// is what is wrong with the configuration.
+func checkAll(ctx context.Context, f *file, c *connects.OutboundConfig, bad error, out io.Writer) int {
+	r := &findings{out: out}
+	code := exitOK
+	if bad != nil {
+		for line := range strings.SplitSeq(bad.Error(), "\n") {
+			r.fail("configuration", "%s", line)
+		}
+		code = exitUsage
+	} else {
+		r.ok("configuration", "instance %s", c.Queue.Instance)
+	}
+	checkCertificate(r, f.HTTP.Certificate, f.HTTP.Key)
+	running := checkListeners(ctx, r, f, c)
+	checkDirectories(r, f, c)
+	if f.API.URL != "" {
+		checkAPI(ctx, r, c)
+	}
+	checkStores(ctx, r, f)
+	checkGateway(ctx, r, f.Gateway.Address)
+	for _, t := range c.Transports {
+		if _, ok := t.(*sapphone.Replay); !ok && t != nil && bad == nil {
+			checkTransport(ctx, r, t, running)
+		}
+	}
+	if f.Definition.File == "" && (len(c.Transports) > 0 || f.HTTP.Listen != "") {
+		r.warn("definition", "none: only planned calls as JSON are understood, no function of SAP")
+	}
+	switch {
+	case r.failed == 0:
+		fmt.Fprintln(out, "everything is fine")
+	case code == exitOK:
+		code = exitFailed
+	}
+	if r.failed > 0 {
+		fmt.Fprintf(out, "%d problem(s)\n", r.failed)
+	}
+	return code
+}
+
+func checkCertificate(r *findings, name, key string) {
+	if name == "" {
+		return
+	}
+	if key == "" {
+		key = name
+	}
+	pair, err := tls.LoadX509KeyPair(name, key)
+	if err != nil {
+		return // the configuration says so already
+	}
+	now, leaf := time.Now(), pair.Leaf
+	switch day := leaf.NotAfter.Format(time.DateOnly); {
+	case now.After(leaf.NotAfter):
+		r.fail("certificate of http", "expired on %s: %s", day, leaf.Subject)
+	case now.Before(leaf.NotBefore):
+		r.fail("certificate of http", "not valid before %s: %s", leaf.NotBefore.Format(time.DateOnly), leaf.Subject)
+	case leaf.NotAfter.Sub(now) < soon:
+		r.warn("certificate of http", "expires on %s: %s", day, leaf.Subject)
+	default:
+		r.ok("certificate of http", "valid until %s: %s", day, leaf.Subject)
+	}
+}
+
+// checkListeners reports whether the connector runs already.
+func checkListeners(ctx context.Context, r *findings, f *file, c *connects.OutboundConfig) (running bool) {
+	or := func(addr, standard string) string {
+		if addr == "" {
+			return standard
+		}
+		return addr
+	}
+	page := or(c.Page, connects.DefaultOutboundPage)
+	type door struct{ what, addr string }
+	for _, d := range []door{{"page", page}, {"console", or(c.Console, connects.DefaultOutboundConsole)}, {"http", f.HTTP.Listen}} {
+		if d.addr == "" || d.addr == connects.Off {
+			continue
+		}
+		what := d.what + " " + d.addr
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", d.addr)
+		switch {
+		case err == nil:
+			ln.Close()
+			r.ok(what, "address is free")
+		case d.what == "page" && isOutbound(ctx, d.addr):
+			running = true
+			r.ok(what, "an outbound connector runs here")
+		case running:
+			r.ok(what, "in use by the connector that runs")
+		default:
+			r.fail(what, "%v", err)
+		}
+	}
+	return running
+}
+
+// isOutbound reports whether the page of an outbound connector answers there.
+func isOutbound(ctx context.Context, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, runningTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return err == nil && strings.Contains(string(b), "· outbound</title>")
+}
+
+// checkDirectories writes into every directory what the connector would.
+func checkDirectories(r *findings, f *file, c *connects.OutboundConfig) {
+	if c.Root != "" {
+		err := os.MkdirAll(c.Root, 0o700)
+		if err == nil {
+			err = writable(c.Root)
+		}
+		if err != nil {
+			r.fail("spool", "%v", err)
+		} else {
+			r.ok("spool", "%s can be written", c.Root)
+		}
+	}
+	if dir := f.Import.Directory; dir != "" && f.API.URL == "" {
+		checkImport(r, c)
+	}
+	for _, d := range []struct{ what, dir string }{{"recordings", f.Definition.Record}, {"replay", f.Replay.Directory}} {
+		if d.dir == "" {
+			continue
+		}
+		if err := writable(d.dir); err != nil {
+			r.fail(d.what, "%v", err)
+		} else {
+			r.ok(d.what, "%s can be written", d.dir)
+		}
+	}
+	if f.Results != "" {
+		if st, err := os.Stat(f.Results); err != nil || !st.IsDir() {
+			r.fail("results", "%s is no directory that can be read", f.Results)
+		} else {
+			r.ok("results", "%s", f.Results)
+		}
+	}
+}
+
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".check-*.part")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("x")
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+func checkImport(r *findings, c *connects.OutboundConfig) {
+	const what = "import directory"
+	file := c.Queue.File
+	oneStep, err := spool.CheckFile(file)
+	if err != nil {
+		r.fail(what, "%v", err)
+		return
+	}
+	if oneStep {
+		r.ok(what, "%s: files can be written and get their name in one step", file.Dir)
+	} else {
+		r.warn(what, "%s: files can be written, but the file system cannot rename without replacing; nobody else may write %s", file.Dir, file.Name)
+	}
+	if same, known := sameVolume(c.Root, file.Dir); known && !same {
+		r.ok(what, "on another volume than the spool; files are written there under a hidden name")
+	}
+	if st, err := os.Stat(filepath.Join(file.Dir, file.Name)); err == nil {
+		r.warn(what, "%s is there since %s: the importer has not taken it", file.Name, st.ModTime().UTC().Format(time.RFC3339))
+	}
+}
+
+func checkAPI(ctx context.Context, r *findings, c *connects.OutboundConfig) {
+	api := c.Queue.API
+	if api == nil {
+		return // the configuration says why
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if err := api.Check(ctx); err != nil {
+		r.fail("outbound API", "%v", err)
+		return
+	}
+	r.ok("outbound API", "answers, and the login is good")
+	var ids []string
+	for _, id := range c.Queue.Campaigns {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids[:min(len(ids), maxCampaigns)] {
+		what := "campaign " + id
+		var err error
+		for _, err = range api.Accounts(ctx, id) {
+			break // one is enough
+		}
+		if err != nil {
+			r.fail(what, "%v", err)
+			continue
+		}
+		r.ok(what, "can be read")
+	}
+}
+
+// checkKey is read from the store; it is never there.
+const checkKey = "check/outbound"
+
+// checkStores connects to each side. It writes nothing: that is for whoever decides.
+func checkStores(ctx context.Context, r *findings, f *file) {
+	if f.Store.SideA == "" {
+		r.warn("data store", "not configured: another instance may place the same list, and cannot delete in the lists of this one")
+		return
+	}
+	o, err := f.storeClient(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return // the configuration says so already
+	}
+	o.Name += " (check)" // another voter than the connector
+	for i, addr := range []string{f.Store.SideA, f.Store.SideB} {
+		what := fmt.Sprintf("data store side %c", 'A'+i)
+		if addr == "" {
+			r.warn(what, "not configured: nothing takes over when side A fails")
+			continue
+		}
+		side, err := askStore(ctx, addr, o)
+		switch {
+		case err != nil:
+			r.fail(what, "%s: %v", addr, err)
+		case side == ds104.Alone && f.Store.SideB != "":
+			r.fail(what, "%s: answers, but belongs to no pair", addr)
+		case side != ds104.Alone && side.String() != string(rune('A'+i)):
+			r.fail(what, "%s: is side %v", addr, side)
+		default:
+			r.ok(what, "%s: answers", addr)
+		}
+	}
+}
+
+func askStore(ctx context.Context, addr string, o ds104.ClientOptions) (ds104.Side, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := connect(ctx, addr); err != nil {
+		return ds104.Alone, err
+	}
+	c, err := ds104.Dial(ctx, addr, &o)
+	if err != nil {
+		return ds104.Alone, err
+	}
+	defer c.Close()
+	if _, err := c.Get(ctx, checkKey); err != nil && !errors.Is(err, ds104.ErrNotFound) {
+		return ds104.Alone, err
+	}
+	return c.Stats().Side, nil
+}
+
+func connect(ctx context.Context, addr string) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("no TCP connection: %w", err)
+	}
+	return conn.Close()
+}
+
+func checkGateway(ctx context.Context, r *findings, addr string) {
+	if addr == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if err := connect(ctx, addr); err != nil {
+		r.fail("gateway "+addr, "%v", err)
+		return
+	}
+	r.ok("gateway "+addr, "TCP connection works")
+}
+
+// checkTransport registers as the connector would, for a moment. A call that comes just
+// then is asked to come again.
+func checkTransport(ctx context.Context, r *findings, t sapphone.Transport, running bool) {
+	what := "way to SAP " + t.Name()
+	if running {
+		r.ok(what, "not tried: the connector that runs uses it")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- t.Serve(ctx, func(context.Context, *sapphone.Call) (*sapphone.Result, error) { return nil, sapphone.ErrBusy })
+	}()
+	look := time.NewTicker(registerPoll)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-done:
+			if ctx.Err() != nil {
+				err = errors.New("no registration within " + checkTimeout.String())
+			}
+			r.fail(what, "%v", err)
+			return
+		case <-look.C:
+		}
+		l := t.Link()
+		switch {
+		case l.Err != nil:
+			r.fail(what, "%s: %v", l.Detail, l.Err)
+		case l.State == sapphone.Registered || l.State == sapphone.InCall:
+			r.ok(what, "%s: registration works", l.Detail)
+		default:
+			continue
+		}
+		cancel()
+		<-done
+		return
+	}
+}
