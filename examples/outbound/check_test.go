@@ -124,7 +124,7 @@ func TestCheckReachesTheNeighbours(t *testing.T) {
 		{"the API", head + door + api(outboundAPI(t), "pw"), exitOK, []string{"ok    outbound API", "ok    campaign 5000", "warn  data store "}},
 		{"a wrong password", head + door + api(outboundAPI(t), "wrong"), exitFailed, []string{"FAIL  outbound API                 outboundcsv: API answers 401: Unauthorized", "1 problem(s)"}},
 		{"no API", head + door + api("http://"+closedPort(t), "pw"), exitFailed, []string{"FAIL  outbound API", "connection refused"}},
-		{"no gateway", head + file + way + closedPort(t) + "\"\n", exitFailed, []string{"FAIL  gateway", "no TCP connection", "FAIL  way to SAP cpic"}},
+		{"no gateway", head + file + way + closedPort(t) + "\"\n", exitFailed, []string{"FAIL  gateway", "no TCP connection", "FAIL  way to SAP cpic              connects.OB1 at 127.0.0.1:"}},
 		{"sides crossed", head + file + door + stores(b, closedPort(t)), exitFailed, []string{"FAIL  data store side A            " + b + ": is side B", "FAIL  data store side B", "no TCP connection", "2 problem(s)"}},
 		{"a port in use", strings.Replace(head, "console = \"127.0.0.1:0\"", "console = \""+busy+"\"", 1) + file + door, exitFailed, []string{"FAIL  console " + busy, "address already in use"}},
 		{"no import directory", head + strings.Replace(file, "DIR/import", "DIR/none", 1) + door, exitFailed, []string{"FAIL  import directory", "no such file"}},

@@ -297,7 +297,7 @@ func (v *View) Results(q *spool.Queue, id string) (outboundcsv.ResultReport, err
 // pageList is a list as the page shows it.
 type pageList struct {
 	spool.List
-	Class, When string
+	Stage, Class, When string
 }
 
 // pageRow is a row of a report as the page shows it.
@@ -374,8 +374,20 @@ func stateClass(l *spool.List) string {
 	return "warn"
 }
 
-func shown(l spool.List) pageList {
-	return pageList{List: l, Class: stateClass(&l), When: l.Accepted.UTC().Format("2006-01-02 15:04:05")}
+// shown is a list as the page has it; of the one that is being written the numbers so far.
+func shown(l spool.List, now *spool.Progress) pageList {
+	p := pageList{List: l, Stage: l.State.String(), Class: stateClass(&l), When: pageTime(l.Accepted)}
+	if now != nil && now.List == l.ID {
+		p.Stage, p.Written, p.Rejected = "being written", now.Written, now.Rejected
+	}
+	return p
+}
+
+func pageTime(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
 func (v *View) serve(w http.ResponseWriter, t *template.Template, id string) {
@@ -387,7 +399,7 @@ func (v *View) serve(w http.ResponseWriter, t *template.Template, id string) {
 	links := v.Links()
 	for _, name := range sortedNames(links) {
 		l := links[name]
-		p := pageLink{Name: name, State: l.State.String(), Class: "good", Detail: l.Detail + because(l.Err), Last: when(l.LastCall)}
+		p := pageLink{Name: name, State: l.State.String(), Class: "good", Detail: l.Detail + because(l.Err), Last: pageTime(l.LastCall)}
 		if l.Err != nil || l.State == sapphone.Down || l.State == sapphone.Registering {
 			p.Class = "warn"
 		}
@@ -430,7 +442,7 @@ func (v *View) fill(d *pageData, q *spool.Queue, id string) {
 		slices.Reverse(all)
 		d.Older = max(0, len(all)-maxShown)
 		for _, l := range all[:min(len(all), maxShown)] {
-			d.Lists = append(d.Lists, shown(l))
+			d.Lists = append(d.Lists, shown(l, s.Progress))
 		}
 		return
 	}
@@ -439,7 +451,7 @@ func (v *View) fill(d *pageData, q *spool.Queue, id string) {
 		d.Missing = true
 		return
 	}
-	one := shown(l)
+	one := shown(l, s.Progress)
 	d.List = &one
 	var rows []spool.Reject
 	_ = q.Rejects(id, func(r spool.Reject) bool { // no report is an empty one

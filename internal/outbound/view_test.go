@@ -137,14 +137,14 @@ func TestALongListIsShownWhileItRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.has("the page of a list that comes", first, "A list is being received", "Spring", "<dd>2000</dd>", "<dd>200</dd>", "2000 rows a second", "00001993", "E_NO_PHONE")
+		v.has("the page of a list that comes", first, "A list is being received", "Spring", "<dd>2,000</dd>", "<dd>200</dd>", "2,000 rows a second", "00001993", "E_NO_PHONE")
 		if err := q.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if home == "" {
 			t.Fatal("no change was told while the list was written")
 		}
-		v.has("the page", home, `List <a href="/list/0000000001">`, "is being written", "of 40000", "with warnings)", "Rows rejected", " left</dd>", "rows a second",
+		v.has("the page", home, `List <a href="/list/0000000001">`, "is being written", "of 40,000", "being written</span>", "with warnings)", "Rows rejected", " left</dd>", "rows a second",
 			"Latest rows with codes", "E_NO_PHONE", "W_PHONE_TOO_LONG", "rejected</span>")
 		v.has("the page of the list", list, "00000003", "00000007", "There are more")
 		v.has("status", status, "list 0000000001: ", "with warnings)", "E_NO_PHONE")

@@ -5,6 +5,7 @@ package page
 
 import (
 	_ "embed"
+	"fmt"
 	"html/template"
 	"net"
 	"net/http"
@@ -66,10 +67,23 @@ func originAllowed(r *http.Request) bool {
 	return err == nil && strings.EqualFold(u.Host, r.Host)
 }
 
+// grouped writes a number with a comma before every three digits.
+func grouped(n any) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
 // Template returns a template whose content is the given text, a template "content",
-// inside the common page. Data needs a field or method Title.
+// inside the common page. Data needs a field or method Title. The function n writes a
+// large whole number so that it can be read.
 func Template(content string) (*template.Template, error) {
-	t, err := template.New("page").Funcs(template.FuncMap{"css": func() template.CSS { return template.CSS(css) }}).Parse(shell)
+	t, err := template.New("page").Funcs(template.FuncMap{
+		"css": func() template.CSS { return template.CSS(css) },
+		"n":   grouped,
+	}).Parse(shell)
 	if err != nil {
 		return nil, err
 	}

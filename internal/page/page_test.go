@@ -3,6 +3,7 @@ package page_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/connects-go/connects/internal/page"
@@ -45,5 +46,19 @@ func TestGuard(t *testing.T) {
 		if w.Header().Get("Content-Security-Policy") == "" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%+v: headers are missing", tc)
 		}
+	}
+}
+
+func TestNumbersAreGrouped(t *testing.T) {
+	tpl, err := page.Template(`{{define "content"}}{{range .N}}{{n .}} {{end}}{{end}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := tpl.ExecuteTemplate(&out, "content", map[string]any{"N": []any{0, 12, 999, 1000, int64(1234567), -123456, "100000"}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "0 12 999 1,000 1,234,567 -123,456 100,000 "; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -457,8 +456,8 @@ func TestOldListsAreForgotten(t *testing.T) {
 
 func TestCheckFile(t *testing.T) {
 	dir := t.TempDir()
-	if oneStep, err := spool.CheckFile(spool.File{Dir: dir, Name: "c.csv"}); err != nil || oneStep != (runtime.GOOS == "linux") {
-		t.Errorf("%v %v", oneStep, err)
+	if _, err := spool.CheckFile(spool.File{Dir: dir, Name: "c.csv"}); err != nil { // in one step or not is up to the file system
+		t.Error(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left %v %v", left, err)
