@@ -30,6 +30,11 @@
 // hidden files are ours alone: whoever deletes one by hand tells the queue that
 // the list was placed.
 //
+// A share that is not mounted looks like an import directory whose file was taken. So
+// the directory gets a hidden mark (.NAME.queue); while a list is placed, a directory
+// with another mark, or none, makes it wait with [ErrOtherDirectory]. Who has emptied the
+// directory on purpose writes the mark of the list (see [List]) into that file again.
+//
 // With the Outbound API the journal notes every batch before it is sent and after
 // it was accepted. A batch whose answer was lost is looked for in the campaign
 // before it is sent again.

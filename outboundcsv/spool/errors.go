@@ -28,6 +28,9 @@ var (
 	ErrClosed = errors.New("spool: closed")
 	// ErrConflict is what a [Ledger] returns for a Put at another revision.
 	ErrConflict = errors.New("spool: ledger entry changed")
+	// ErrOtherDirectory: the import directory is not the one that a file was placed in;
+	// most likely a share is not mounted.
+	ErrOtherDirectory = errors.New("spool: the import directory lacks the mark that it had, is it mounted?")
 	// ErrForeignFile: a file of the configured name is in the import directory
 	// that this queue did not place.
 	ErrForeignFile = errors.New("spool: a file that is not ours has the name of the import file")

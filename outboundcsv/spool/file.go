@@ -46,6 +46,9 @@ func (q *Queue) fileStep(ctx context.Context) (again bool, err error) {
 			_, err := q.withdraw(l)
 			return true, err
 		case Placed:
+			if err := q.here(l); err != nil {
+				return false, err
+			}
 			there, err := q.exists(q.target())
 			if err != nil || there {
 				return false, err // the next one waits behind it
@@ -74,6 +77,10 @@ func (q *Queue) place(ctx context.Context, l *List) error {
 	if err := q.merge(l); err != nil {
 		return err
 	}
+	mark, err := q.mark()
+	if err != nil {
+		return err
+	}
 	n, file, err := q.convert(ctx, l, q.hidden(l))
 	if err != nil {
 		var bad *outboundcsv.SyntaxError
@@ -88,7 +95,7 @@ func (q *Queue) place(ctx context.Context, l *List) error {
 	if !file {
 		return q.nothing(n)
 	}
-	n.State, n.Placed = Placing, q.o.Now().UTC()
+	n.State, n.Placed, n.Mark = Placing, q.o.Now().UTC(), mark
 	if err := q.save(n); err != nil {
 		return stderrors.Join(err, errors.Wrap(q.o.disk.Remove(q.hidden(l)), "spool: place"))
 	}
@@ -118,6 +125,9 @@ func (q *Queue) nothing(n *List) error {
 // rename gives the hidden file of a list its name. After a crash this is where
 // the list goes on: the hidden file is there, or the rename has happened.
 func (q *Queue) rename(l *List) error {
+	if err := q.here(l); err != nil {
+		return err
+	}
 	there, err := q.exists(q.hidden(l))
 	if err != nil {
 		return err
@@ -158,6 +168,9 @@ func (q *Queue) taken(l *List) error {
 // name again in one step; taken says that the importer was faster. A crash in
 // between ends up here again.
 func (q *Queue) withdraw(l *List) (taken bool, err error) {
+	if err := q.here(l); err != nil {
+		return false, err
+	}
 	hidden, err := q.exists(q.hidden(l))
 	if err != nil {
 		return false, err

@@ -92,6 +92,8 @@ type List struct {
 	Accepted time.Time          `json:"accepted"`
 	Placed   time.Time          `json:"placed,omitzero"`
 	Taken    time.Time          `json:"taken,omitzero"`
+	// Mark is that of the import directory when the list was placed.
+	Mark string `json:"mark,omitempty"`
 	// Rewrite marks a list without rows of its own: the campaign is placed anew
 	// after a deletion.
 	Rewrite bool `json:"rewrite,omitempty"`
