@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -277,6 +278,58 @@ func TestOutboundReportsEveryProblem(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in %v", want, err)
 		}
+	}
+}
+
+// A gateway that closes in the middle of a list leaves nothing of it, and the list that
+// SAP sends again is placed once.
+func TestOutboundGatewayClosesInTheMiddleOfAList(t *testing.T) {
+	n := testnet.New()
+	ln, err := n.Listen("gw:3300")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw := gatewaytest.New(nil)
+	go gw.Serve(ln)
+	d := startOutbound(t, "ob1", n, func(c *connects.OutboundConfig) {
+		s, err := cpic.New(&cpic.Options{Gateway: "gw:3300", Program: "connects.OB1", Definitions: c.Definitions, Dial: n.DialContext, SpillDir: c.ResultDir, Strategy: cpic.Reconnect})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Transports = []sapphone.Transport{s}
+	})
+	t.Cleanup(gw.Close)
+	const rows = 2_000
+	call := func() *gatewaytest.Call {
+		c := &gatewaytest.Call{Func: "Z_ADD_PDCALLS", Wanted: []string{"RETCODE"}, TrimRows: true, Import: []gatewaytest.Param{{Name: "CAMPAIGN", Value: gatewaytest.Chars("C", 20)}}}
+		tab := gatewaytest.Table{Name: "CALLS", Width: 224}
+		for i := range rows {
+			tab.Rows = append(tab.Rows, gatewaytest.Chars(fmt.Sprintf("%-32d%-20d", i, 1000+i), 112))
+		}
+		c.Tables = []gatewaytest.Table{tab}
+		return c
+	}
+	length := len(call().Stream())
+	for _, at := range []int{length / 2, length - 1} {
+		c := call()
+		c.CutAfter = at
+		if _, err := gw.Call(t.Context(), "connects.OB1", c); !errors.Is(err, gatewaytest.ErrLost) {
+			t.Fatalf("cut after %d of %d bytes: %v", at, length, err)
+		}
+	}
+	if a, err := gw.Call(t.Context(), "connects.OB1", call()); err != nil || sapphone.DecodeUTF16(a.Values["RETCODE"], false) != "000" {
+		t.Fatalf("%+v %v", a, err)
+	}
+	d.wait("the list is placed", func() bool { return d.file() != "" })
+	if got := strings.Count(d.file(), "\r\n"); got != rows {
+		t.Errorf("%d rows in the file, want %d", got, rows)
+	}
+	if got := d.console("lists"); !strings.Contains(got, "0000000001  C ") || strings.Contains(got, "0000000002") {
+		t.Errorf("more than one list:\n%s", got)
+	}
+	left, err := filepath.Glob(filepath.Join(d.dir, "spool", "ob1", "lists", "*"))
+	if err != nil || len(left) != 2 { // rows and index
+		t.Errorf("left in the spool: %v %v", left, err)
 	}
 }
 

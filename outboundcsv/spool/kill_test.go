@@ -20,8 +20,12 @@ import (
 	"github.com/connects-go/connects/outboundcsv/spool"
 )
 
-// killEnv makes the test binary a queue that is to be killed.
-const killEnv = "CONNECTS_OUTBOUND_KILL_DIR"
+// killEnv makes the test binary a queue that is to be killed; with skipEnv it leaves
+// out repeated rows, and each list has half of its rows in common with the next.
+const (
+	killEnv = "CONNECTS_OUTBOUND_KILL_DIR"
+	skipEnv = "CONNECTS_OUTBOUND_KILL_SKIP"
+)
 
 // rows are n planned calls whose ids begin with prefix.
 func rows(prefix string, n int) iter.Seq2[outboundcsv.PlannedCall, error] {
@@ -45,7 +49,9 @@ const killRows = 50
 // acceptUntilKilled sends lists as SAP would: each until it is acknowledged, and
 // now and then one more time. The number of the next list is kept by the parent.
 func acceptUntilKilled(dir string) error {
-	q, err := spool.Open(filepath.Join(dir, "spool"), settings(dir))
+	o := settings(dir)
+	o.SkipRepeats = os.Getenv(skipEnv) != ""
+	q, err := spool.Open(filepath.Join(dir, "spool"), o)
 	if err != nil {
 		return err
 	}
@@ -59,7 +65,19 @@ func acceptUntilKilled(dir string) error {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		name := in.Text()
-		r, err := q.Accept(ctx, spool.Source{Campaign: "C", Key: name}, rows(name, killRows))
+		calls := rows(name, killRows)
+		if o.SkipRepeats {
+			n, err := strconv.Atoi(strings.TrimPrefix(name, "list"))
+			if err != nil {
+				return err
+			}
+			var ids []string
+			for i := range killRows {
+				ids = append(ids, "row-"+strconv.Itoa(n*killRows/2+i))
+			}
+			calls = same(ids...)
+		}
+		r, err := q.Accept(ctx, spool.Source{Campaign: "C", Key: name}, calls)
 		if err != nil {
 			return err
 		}
@@ -75,10 +93,14 @@ func acceptUntilKilled(dir string) error {
 
 // TestKilled kills the queue at random moments while lists are sent and an importer
 // takes files. In the end every row of every list was imported exactly once.
-func TestKilled(t *testing.T) {
-	rounds := 100
+func TestKilled(t *testing.T) { killed(t, 100, false) }
+
+// TestKilledWhileRowsAreCompared is TestKilled with lists that overlap.
+func TestKilledWhileRowsAreCompared(t *testing.T) { killed(t, 40, true) }
+
+func killed(t *testing.T, rounds int, skip bool) {
 	if testing.Short() {
-		rounds = 10
+		rounds /= 10
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -98,6 +120,9 @@ func TestKilled(t *testing.T) {
 		last := round == rounds
 		cmd := exec.CommandContext(t.Context(), self)
 		cmd.Env = append(os.Environ(), killEnv+"="+dir)
+		if skip {
+			cmd.Env = append(cmd.Env, skipEnv+"=1")
+		}
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +197,11 @@ func TestKilled(t *testing.T) {
 	// once and whole. It was sent again under the same key.
 	for i := range next {
 		for r := range killRows {
-			if id := fmt.Sprintf("list%d-%d", i, r); seen[id] != 1 {
+			id := fmt.Sprintf("list%d-%d", i, r)
+			if skip {
+				id = fmt.Sprintf("row-%d", i*killRows/2+r)
+			}
+			if seen[id] != 1 {
 				t.Fatalf("row %s was imported %d times", id, seen[id])
 			}
 		}
