@@ -36,12 +36,16 @@ func serve(ctx context.Context, args []string, stderr io.Writer) int {
 	if f.Log.Format == "json" {
 		logger = slog.New(slog.NewJSONHandler(stderr, o))
 	}
+	if *check {
+		c, store, err := f.setting(slog.New(slog.DiscardHandler)) // findings only
+		if store != nil {
+			store.Close() // each side is asked by itself
+		}
+		return checkAll(ctx, f, c, err, stderr)
+	}
 	c, store, err := f.setting(logger)
 	if store != nil {
 		defer store.Close()
-	}
-	if *check {
-		return checkAll(ctx, f, c, err, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
