@@ -209,6 +209,27 @@ func (f *Field) unpack(b []byte) (string, error) {
 	return digits, nil
 }
 
+// pack is the reverse of unpack. The sign is C or D, as SAP writes it.
+func (f *Field) pack(s string) ([]byte, error) {
+	sign := "c"
+	if rest, ok := strings.CutPrefix(s, "-"); ok {
+		s, sign = rest, "d"
+	}
+	whole, part, _ := strings.Cut(s, ".")
+	part = strings.TrimRight(part, "0")
+	if strings.Trim(whole+part, "0123456789") != "" {
+		return nil, errValue
+	}
+	if len(part) > f.Decimals {
+		return nil, errLong
+	}
+	digits := strings.TrimLeft(whole+part+strings.Repeat("0", f.Decimals-len(part)), "0")
+	if len(digits) > 2*f.size-1 {
+		return nil, errLong
+	}
+	return hex.DecodeString(strings.Repeat("0", 2*f.size-1-len(digits)) + digits + sign)
+}
+
 // encode is the reverse of decode. Text that does not fit is an error, not cut.
 func (f *Field) encode(s string, big bool) ([]byte, error) {
 	order := binary.AppendByteOrder(binary.LittleEndian)
@@ -266,8 +287,19 @@ func (f *Field) encode(s string, big bool) ([]byte, error) {
 			return nil, errValue
 		}
 		out = b
+	case kindFloat:
+		v := 0.0
+		if s != "" {
+			var err error
+			if v, err = strconv.ParseFloat(s, 64); err != nil {
+				return nil, errValue
+			}
+		}
+		out = order.AppendUint64(nil, math.Float64bits(v))
+	case kindPacked:
+		return f.pack(s)
 	default:
-		return nil, fmt.Errorf("%w: %c is never sent by us", errValue, f.kind)
+		return nil, errValue // a structure
 	}
 	if f.kind == kindXString {
 		return out, nil
