@@ -1,0 +1,5 @@
+//go:build !race
+
+package nwrfc_test
+
+const race = false
