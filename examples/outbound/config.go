@@ -19,7 +19,6 @@ import (
 	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/outboundcsv"
 	"github.com/connects-go/connects/outboundcsv/sapphone"
-	"github.com/connects-go/connects/outboundcsv/sapphone/cpic"
 	"github.com/connects-go/connects/outboundcsv/spool"
 )
 
@@ -92,11 +91,21 @@ type httpSection struct {
 }
 
 type gatewaySection struct {
-	Experimental bool   `toml:"experimental"`
+	Transport    string `toml:"transport"`
 	Address      string `toml:"address"`
 	Program      string `toml:"program"`
+	Experimental bool   `toml:"experimental"` // of cpic, down to Strategy
 	Host         string `toml:"host"`
 	Strategy     string `toml:"strategy"`
+
+	Registrations  int           `toml:"registrations"` // of nwrfc
+	Router         string        `toml:"router"`
+	Trace          int           `toml:"trace"`
+	CallTimeout    time.Duration `toml:"call_timeout"`
+	SNCPartnerName string        `toml:"snc_partner_name"`
+	SNCName        string        `toml:"snc_name"`
+	SNCQuality     int           `toml:"snc_quality"`
+	SNCLibrary     string        `toml:"snc_library"`
 }
 
 type replaySection struct {
@@ -241,18 +250,7 @@ func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer
 	closer, err := f.store(c, logger)
 	note("store", err)
 	note("http", f.http(c, logger))
-	if g := f.Gateway; g.Address != "" {
-		if !g.Experimental {
-			note("gateway", errors.New("this transport has never seen a real gateway; set experimental = true to use it"))
-		}
-		strategy, ok := map[string]cpic.Strategy{"": cpic.Auto, "auto": cpic.Auto, "accept": cpic.Accept, "reregister": cpic.Reregister, "reconnect": cpic.Reconnect}[g.Strategy]
-		if !ok {
-			note("gateway.strategy", fmt.Errorf("%q is none of auto, accept, reregister, reconnect", g.Strategy))
-		}
-		s, err := cpic.New(&cpic.Options{Gateway: g.Address, Program: g.Program, Host: g.Host, Strategy: strategy, Definitions: c.Definitions, SpillDir: os.TempDir(), Logger: logger})
-		note("gateway", err)
-		c.Transports = append(c.Transports, s)
-	}
+	note("gateway", f.gateway(c, logger))
 	if f.Replay.Directory != "" {
 		c.Transports = append(c.Transports, &sapphone.Replay{Dir: f.Replay.Directory, Logger: logger})
 	}

@@ -56,6 +56,11 @@ func TestConfigurationErrors(t *testing.T) {
 		{"127.0.0.1:0", "0.0.0.0:8443", "only a loopback address"},
 		{"[queue]", "[gateway]\naddress = \"a:1\"\nprogram = \"x\"\n[queue]", "set experimental = true"},
 		{"[queue]", "[gateway]\naddress = \"a:1\"\nprogram = \"x\"\nexperimental = true\nstrategy = \"d\"\n[queue]", "none of auto, accept"},
+		{"[queue]", "[gateway]\ntransport = \"rfc\"\naddress = \"a:1\"\n[queue]", `gateway: transport: "rfc" is neither cpic nor nwrfc`},
+		{"[queue]", "[gateway]\nprogram = \"x\"\n[queue]", "gateway: address: where the gateway is"},
+		{"[queue]", "[gateway]\naddress = \"a:1\"\nprogram = \"x\"\nexperimental = true\ntrace = 1\n[queue]", "gateway: trace: not for transport cpic"},
+		{"[queue]", "[gateway]\ntransport = \"nwrfc\"\naddress = \"a:1\"\nprogram = \"x\"\nstrategy = \"auto\"\n[queue]", "gateway: strategy: not for transport nwrfc"},
+		{"[queue]", "[gateway]\ntransport = \"nwrfc\"\naddress = \"a\"\nprogram = \"x\"\nsnc_quality = 3\n[queue]", "nwrfc: SNC.PartnerName"},
 		{"page = ", "profile = \"DIR/none.json\"\npage = ", "profile: open "},
 		{"[queue]", "[definition]\nrecord_only = true\n[queue]", "RecordOnly"},
 	} {

@@ -365,6 +365,8 @@ static RFC_RC find(DATA_CONTAINER_HANDLE h, const SAP_UC *name, place *out, cons
 
 static RFC_RC get_units(place *p, SAP_UC *buf, unsigned size, SAP_UC blank, RFC_ERROR_INFO *info) {
 	unsigned i;
+	if (size > p->length / 2) /* permitted, but nothing that package nwrfc wants */
+		problem("a buffer for %u characters, the field has %u", size, p->length / 2);
 	if (size < p->length / 2)
 		return fail(info, RFC_BUFFER_TOO_SMALL, "buffer");
 	memcpy(buf, p->bytes, p->length);
@@ -422,6 +424,8 @@ RFC_RC RfcSetInt(H h, N name, RFC_INT v, E info) {
 
 RFC_RC RfcGetBytes(H h, N name, SAP_RAW *buf, unsigned size, E info) {
 	FIND(RFCTYPE_BYTE);
+	if (size > p.length)
+		problem("a buffer for %u bytes, the field has %u", size, p.length);
 	if (size < p.length)
 		return fail(info, RFC_BUFFER_TOO_SMALL, "buffer");
 	memset(buf, 0, size);
