@@ -312,7 +312,8 @@ void stub_reset(void) {
 		dead = c->next;
 		free(c);
 	}
-	free_dead();
+	free_dead_descriptions();
+	free_dead_data();
 	pthread_mutex_unlock(&stub_lock);
 }
 

@@ -77,6 +77,8 @@ void bury(DATA_CONTAINER_HANDLE);
 int fill(DATA_CONTAINER_HANDLE, const SAP_UC *name, const void *, unsigned length);
 DATA_CONTAINER_HANDLE add_row(DATA_CONTAINER_HANDLE table);
 value *find_value(DATA_CONTAINER_HANDLE, const SAP_UC *name, RFC_PARAMETER_DESC **);
-void free_dead(void);
+void count(unsigned *n, int by);
+void free_dead_descriptions(void);
+void free_dead_data(void);
 
 #endif
