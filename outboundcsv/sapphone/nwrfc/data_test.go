@@ -166,6 +166,58 @@ func TestDefinitionThatTheSDKRefuses(t *testing.T) {
 	stubtest.Reset()
 }
 
+// Whatever function of the SDK fails, the call fails with it in SAP, nothing is left, and the
+// next call is served.
+func TestFunctionsThatFail(t *testing.T) {
+	d, err := sapphone.ParseDefinitions(strings.NewReader(`{"types":{"T":{"fields":` + everyType + `}},"functions":{"Z_ALL":{
+		"import":[{"name":"S","type":"T"}],"changing":` + strings.TrimSuffix(everyType, "]") + `,{"name":"STR","abapType":"STRING"},{"name":"XSTR","abapType":"XSTRING"}],
+		"tables":[{"name":"ROWS","type":"T"}]}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh(t)
+	start(t, func(o *nwrfc.Options) { o.Definitions = d }, func(_ context.Context, c *sapphone.Call) (*sapphone.Result, error) {
+		res := &sapphone.Result{Out: map[string]string{}, Tables: map[string][]map[string]string{}}
+		for r, err := range c.Tables["ROWS"].Rows {
+			if err != nil {
+				return nil, err
+			}
+			res.Tables["ROWS"] = append(res.Tables["ROWS"], r.Fields)
+		}
+		for n, v := range c.In {
+			if n != "S" {
+				res.Out[n] = v.Text
+			}
+		}
+		return res, nil
+	})
+	for _, name := range strings.Fields(`RfcGetChars RfcGetNum RfcGetDate RfcGetTime RfcGetInt1 RfcGetInt2 RfcGetInt RfcGetInt8 RfcGetFloat RfcGetString
+		RfcGetBytes RfcGetStringLength RfcGetXString RfcGetStructure RfcGetTable RfcGetRowCount RfcMoveTo RfcGetCurrentRow RfcSetChars RfcSetNum RfcSetDate
+		RfcSetTime RfcSetInt RfcSetInt8 RfcSetFloat RfcSetString RfcSetBytes RfcSetXString RfcAppendNewRow RfcDeleteAllRows`) {
+		call := func() error {
+			c := stubtest.NewCall(program, "Z_ALL")
+			defer c.Free()
+			c.Row("ROWS", everyRow())
+			return c.Run(within)
+		}
+		stubtest.Fault(name)
+		var f *stubtest.Failure
+		if err := call(); !errors.As(err, &f) || !strings.HasSuffix(f.Text, ": "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		stubtest.Fault("")
+		if err := call(); err != nil {
+			t.Errorf("after %s: %v", name, err)
+		}
+	}
+	stubtest.Fault("RfcGetConnectionAttributes") // who calls is good to know, not more
+	c := stubtest.NewCall(program, "Z_ALL")
+	defer c.Free()
+	if err := c.Run(within); err != nil {
+		t.Error(err)
+	}
+}
+
 // lists keeps the lists that are uploaded.
 type lists struct {
 	sapphone.Service

@@ -105,6 +105,8 @@ func echo(_ context.Context, c *sapphone.Call) (*sapphone.Result, error) {
 		return nil, &sapphone.ABAPException{Key: "NOT_READY", Text: "later"}
 	case "fail":
 		return nil, errors.New("the disk is full: ÄÖ€😀")
+	case "wide":
+		return nil, errors.New(strings.Repeat("x", 510) + "😀") // a text has room for half of it
 	case "boom":
 		panic("in the handler")
 	case "long":
@@ -253,7 +255,8 @@ func TestWhatABAPSees(t *testing.T) {
 		{"fail", &stubtest.Failure{Text: "the disk is full: ÄÖ€😀"}, 2},
 		{"boom", &stubtest.Failure{Text: "the call failed; the log of the connector has more"}, 3},
 		{"long", &stubtest.Failure{Text: "sapphone: Z_PING ECHO: longer than its type"}, 4},
-		{"next", nil, 4},
+		{"wide", &stubtest.Failure{Text: strings.Repeat("x", 510)}, 5},
+		{"next", nil, 5},
 	} {
 		err := ping(t, tt.text).Run(within)
 		if diff := cmp.Diff(tt.want, err); diff != "" {
@@ -303,7 +306,9 @@ func TestRefused(t *testing.T) {
 		e.Message != "LOCATION SAP-Gateway on host gw / sapgw00 ERROR registration of tp connects.OB1 from host ob1 not allowed" {
 		t.Errorf("%v", err)
 	}
-	if l := s.Link(); l.State > sapphone.Registering || l.State == sapphone.Registering && l.Err == nil {
+	stubtest.Slow(20 * time.Millisecond)
+	eventually(t, "it tries again", func() bool { return s.Link().State == sapphone.Registering })
+	if l := s.Link(); l.Err == nil {
 		t.Errorf("%+v: the reason has to stay while it tries again", l)
 	}
 	stubtest.Refuse("")

@@ -30,6 +30,12 @@ func Refuse(text string) { with(text, func(s *C.char) { C.stub_refuse(s) }) }
 // Limit is how many registrations the gateway permits; 0 = any number.
 func Limit(n int) { C.stub_limit(C.uint(n)) }
 
+// Slow sets how long a registration takes.
+func Slow(d time.Duration) { C.stub_slow(C.uint(d.Microseconds())) }
+
+// Fault makes a function of the API fail from now on; empty = none.
+func Fault(function string) { with(function, func(s *C.char) { C.stub_fault(s) }) }
+
 // Cut breaks all connections.
 func Cut() { C.stub_cut() }
 

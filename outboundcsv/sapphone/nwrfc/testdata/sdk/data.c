@@ -162,6 +162,8 @@ typedef struct {
 static RFC_RC find(DATA_CONTAINER_HANDLE h, const SAP_UC *name, place *out, const char *function, RFC_ERROR_INFO *info) {
 	unsigned i;
 	memset(out, 0, sizeof *out);
+	if (faulty(function))
+		return fail(info, RFC_UNKNOWN_ERROR, function);
 	if (h == NULL || h->magic != DATA || h->is_table || h->over) {
 		problem("%s: %s", function, h && (h->magic == DEAD || h->over) ? "the call is over" : "no container");
 		return fail(info, RFC_INVALID_HANDLE, "container");
@@ -394,6 +396,8 @@ RFC_RC RfcGetTable(H h, N name, RFC_TABLE_HANDLE *out, E info) {
 }
 
 #define TABLE(function) \
+	if (faulty(function)) \
+		return fail(info, RFC_UNKNOWN_ERROR, function); \
 	if (t == NULL || t->magic != DATA || !t->is_table || t->over) \
 		return problem("%s: %s", function, t && (t->magic == DEAD || t->over) ? "the call is over" : "no table"), fail(info, RFC_INVALID_HANDLE, "table")
 
@@ -420,6 +424,10 @@ RFC_RC RfcDeleteAllRows(RFC_TABLE_HANDLE t, E info) {
 }
 
 RFC_STRUCTURE_HANDLE RfcGetCurrentRow(RFC_TABLE_HANDLE t, E info) {
+	if (faulty(__func__)) {
+		fail(info, RFC_UNKNOWN_ERROR, __func__);
+		return NULL;
+	}
 	if (t == NULL || t->magic != DATA || !t->is_table || t->cursor >= t->n) {
 		problem("RfcGetCurrentRow: no row");
 		fail(info, RFC_INVALID_HANDLE, "table");
@@ -429,6 +437,10 @@ RFC_STRUCTURE_HANDLE RfcGetCurrentRow(RFC_TABLE_HANDLE t, E info) {
 }
 
 RFC_STRUCTURE_HANDLE RfcAppendNewRow(RFC_TABLE_HANDLE t, E info) {
+	if (faulty(__func__)) {
+		fail(info, RFC_UNKNOWN_ERROR, __func__);
+		return NULL;
+	}
 	if (t == NULL || t->magic != DATA || !t->is_table) {
 		problem("RfcAppendNewRow: no table");
 		fail(info, RFC_INVALID_HANDLE, "table");

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "inside.h"
 
@@ -11,8 +12,8 @@ unsigned stub_connections;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static RFC_SERVER_FUNCTION server;
 static RFC_FUNC_DESC_CALLBACK provider;
-static unsigned second_us = 1000000, limit, registrations;
-static char refusal[500], problems[8000], parameters[4000];
+static unsigned second_us = 1000000, limit, registrations, slow_us;
+static char refusal[500], fault[40], problems[8000], parameters[4000];
 static struct stub_connection *alive, *dead;
 
 /* Something that the caller sends: a value, or a row of a table. */
@@ -62,6 +63,14 @@ RFC_RC fail(RFC_ERROR_INFO *info, RFC_RC rc, const char *text) {
 	return rc;
 }
 
+int faulty(const char *function) {
+	int yes;
+	pthread_mutex_lock(&stub_lock);
+	yes = !strcmp(function, fault);
+	pthread_mutex_unlock(&stub_lock);
+	return yes;
+}
+
 /* Texts of the stub are ASCII. */
 void to_uc(SAP_UC *to, unsigned size, const char *from) {
 	while (size-- > 1 && *from)
@@ -102,6 +111,7 @@ RFC_CONNECTION_HANDLE RfcRegisterServer(RFC_CONNECTION_PARAMETER const *params, 
 	struct stub_connection *c = calloc(1, sizeof *c);
 	char name[100], text[500];
 	unsigned i, have = 0;
+	usleep(slow_us);
 	pthread_mutex_lock(&stub_lock);
 	parameters[0] = 0;
 	for (i = 0; i < n; i++) {
@@ -178,6 +188,8 @@ static void describe_caller(RFC_ATTRIBUTES *a) {
 }
 
 RFC_RC RfcGetConnectionAttributes(RFC_CONNECTION_HANDLE c, RFC_ATTRIBUTES *a, RFC_ERROR_INFO *info) {
+	if (faulty(__func__))
+		return fail(info, RFC_UNKNOWN_ERROR, __func__);
 	if (c == NULL || c->magic != CONNECTION)
 		return problem("RfcGetConnectionAttributes: no connection"), fail(info, RFC_INVALID_HANDLE, "connection");
 	describe_caller(a);
@@ -305,8 +317,8 @@ RFC_RC RfcListenAndDispatch(RFC_CONNECTION_HANDLE c, int timeout, RFC_ERROR_INFO
 void stub_reset(void) {
 	pthread_mutex_lock(&stub_lock);
 	second_us = 1000000;
-	limit = registrations = 0;
-	refusal[0] = problems[0] = parameters[0] = 0;
+	limit = registrations = slow_us = 0;
+	refusal[0] = fault[0] = problems[0] = parameters[0] = 0;
 	while (dead) {
 		struct stub_connection *c = dead;
 		dead = c->next;
@@ -325,6 +337,8 @@ void stub_reset(void) {
 
 void stub_second(unsigned us) { SET(second_us = us); }
 void stub_limit(unsigned n) { SET(limit = n); }
+void stub_slow(unsigned us) { SET(slow_us = us); }
+void stub_fault(const char *function) { SET(snprintf(fault, sizeof fault, "%s", function ? function : "")); }
 void stub_refuse(const char *text) { SET(snprintf(refusal, sizeof refusal, "%s", text ? text : "")); }
 
 void stub_cut(void) {

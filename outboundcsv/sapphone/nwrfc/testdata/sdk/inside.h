@@ -63,6 +63,8 @@ extern unsigned stub_types, stub_functions, stub_containers, stub_connections;
 
 /* problem notes what was done against the API. */
 void problem(const char *format, ...);
+/* faulty says whether a function is to fail. */
+int faulty(const char *function);
 RFC_RC fail(RFC_ERROR_INFO *, RFC_RC, const char *text);
 void to_uc(SAP_UC *to, unsigned size, const char *from);
 void to_utf8(char *to, unsigned size, const SAP_UC *from);

@@ -15,6 +15,10 @@ void stub_second(unsigned us);
 void stub_refuse(const char *text);
 /* How many registrations the gateway permits; 0 = any number. */
 void stub_limit(unsigned n);
+/* A registration takes so many microseconds. */
+void stub_slow(unsigned us);
+/* The function of this name fails from now on; NULL: none. */
+void stub_fault(const char *function);
 /* All connections are lost. */
 void stub_cut(void);
 
