@@ -35,8 +35,9 @@
 //
 // [HTTP] is the default and needs no SAP library: an ABAP program posts the list. It takes
 // RFC-SOAP, JSON, and at /lists/ planned calls without any definition. [Replay] plays
-// recorded calls. Package cpic registers at an SAP gateway in pure Go; it is experimental and
-// has never seen a real gateway.
+// recorded calls. Package nwrfc registers at an SAP gateway with the SAP NetWeaver RFC SDK, in
+// a program that was built where the SDK is. Package cpic does so in pure Go; it is
+// experimental and has never seen a real gateway.
 //
 // # The ABAP side of HTTP
 //

@@ -86,7 +86,9 @@ func (r *registration) callContext() (context.Context, context.CancelFunc) {
 	stop := context.AfterFunc(r.ctx, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		timer = time.AfterFunc(r.l.s.o.Grace, cancel)
+		if ctx.Err() == nil {
+			timer = time.AfterFunc(r.l.s.o.Grace, cancel)
+		}
 	})
 	return ctx, func() {
 		stop()
