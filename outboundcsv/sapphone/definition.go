@@ -78,7 +78,7 @@ type Mapping struct {
 	Campaign  string    `json:"campaign,omitempty"`
 	Key       string    `json:"key,omitempty"` // import parameter that identifies the delivery
 	Agent     string    `json:"agent,omitempty"`
-	All       string    `json:"all,omitempty"`  // import parameter that is not blank when everything is deleted
+	All       string    `json:"all,omitempty"`  // import parameter that is X when everything is deleted, blank or zero when not
 	Rows      string    `json:"rows,omitempty"` // table with planned calls or ids
 	Row       RowMap    `json:"row,omitzero"`
 	// Result gives export parameters for each outcome: ok, failed (every row was

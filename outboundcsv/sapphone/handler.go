@@ -239,6 +239,18 @@ func (x *run) planned() iter.Seq2[outboundcsv.PlannedCall, error] {
 	}
 }
 
+// isSet reads a flag of ABAP: X is set; blanks, and the zeros of a number, are not. What
+// deletes a campaign is not guessed from anything else.
+func isSet(flag string) (bool, error) {
+	switch {
+	case strings.Trim(flag, "0. ") == "":
+		return false, nil
+	case strings.EqualFold(strings.TrimSpace(flag), "X"):
+		return true, nil
+	}
+	return false, errors.New("want X or a blank")
+}
+
 // operate does what the function means and returns the outcome.
 func (x *run) operate(ctx context.Context) (string, error) {
 	var v [6]string
@@ -273,11 +285,14 @@ func (x *run) operate(ctx context.Context) (string, error) {
 			}
 			ids = append(ids, f[x.m.Row.ID])
 		}
-		if all == "" && len(ids) == 0 {
-			return "unknown", nil // nothing was named: never taken for everything
-		}
-		if all != "" {
+		everything, err := isSet(all)
+		switch {
+		case err != nil:
+			return "", &CallError{x.c.Func, x.m.All, err}
+		case everything:
 			ids = nil
+		case len(ids) == 0:
+			return "unknown", nil // nothing was named: never taken for everything
 		}
 		d, err := s.Delete(ctx, system, client, campaign, ids)
 		switch {

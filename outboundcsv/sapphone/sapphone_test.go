@@ -164,6 +164,7 @@ func TestWhatIsNotExplainedNeverLooksLikeASuccess(t *testing.T) {
 		{"disk full", sapphone.Call{Func: "Z_ADD_PDCALLS", In: in}, os.ErrPermission, "permission", ""},
 		{"busy", sapphone.Call{Func: "Z_ADD_PDCALLS", In: in}, sapphone.ErrBusy, "exception NOT_READY", ""},
 		{"late deletion", sapphone.Call{Func: "Z_DEL_PDCALLS", In: in, Tables: map[string]sapphone.Table{"CALLS": table(row("late", "", ""))}}, nil, "", "053"},
+		{"deletion of all or not", sapphone.Call{Func: "Z_DEL_PDCALLS", In: map[string]sapphone.Value{"CAMPAIGN": {Text: "C"}, "ALL": {Text: "N"}}}, nil, "ALL: want X or a blank", ""},
 		{"deletion of nothing", sapphone.Call{Func: "Z_DEL_PDCALLS", In: in}, nil, "", "000"},
 	} {
 		s := &service{err: tt.err}
@@ -195,6 +196,7 @@ func TestOtherOperations(t *testing.T) {
 		return res
 	}
 	ask(sapphone.Call{Func: "Z_DEL_PDCALLS", In: map[string]sapphone.Value{"CAMPAIGN": {Text: "C"}, "ALL": {Text: "X"}}})
+	ask(sapphone.Call{Func: "Z_DEL_PDCALLS", In: map[string]sapphone.Value{"CAMPAIGN": {Text: "C"}, "ALL": {Text: "0"}}}) // a zero names nothing
 	ask(sapphone.Call{Func: "Z_DEL_PDCALLS", In: map[string]sapphone.Value{"CAMPAIGN": {Text: "C"}}, Tables: map[string]sapphone.Table{"CALLS": table(row("7", "", ""))}})
 	if diff := cmp.Diff([]string{`delete C []`, `delete C ["7"]`}, s.got); diff != "" {
 		t.Error(diff)
