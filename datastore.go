@@ -41,9 +41,13 @@ type DataStoreConfig struct {
 	Partner string
 	// PartnerTLS is for the connection to the partner; nil = none.
 	PartnerTLS *tls.Config
-	// File keeps the entries over a restart; empty = in memory. KeyFile has the key that
-	// encrypts values in it: 32 bytes or 64 hexadecimal digits; empty = not encrypted.
-	File    string
+	// Dir or File keep the entries over a restart; both empty = in memory only. Dir is a
+	// directory for a ds104.Log, which has the entries in memory too and writes changes
+	// fast; File is a file for a ds104.Bolt, which may hold more than the memory.
+	Dir  string
+	File string
+	// KeyFile has the key that encrypts what Dir holds, or the values in File: 32 bytes
+	// or 64 hexadecimal digits; empty = not encrypted.
 	KeyFile string
 	// Restore is a snapshot that is read at the start, if the file is there.
 	Restore string
@@ -127,8 +131,11 @@ func (c *DataStoreConfig) Validate() error {
 	if host, _, err := net.SplitHostPort(d.Console); err == nil && !loopback(host) {
 		bad("Console", d.Console, "must be a loopback address")
 	}
-	if d.KeyFile != "" && d.File == "" {
-		bad("KeyFile", d.KeyFile, "encrypts a file; set File")
+	if d.Dir != "" && d.File != "" {
+		bad("Dir", d.Dir, "excludes File")
+	}
+	if d.KeyFile != "" && d.File == "" && d.Dir == "" {
+		bad("KeyFile", d.KeyFile, "encrypts files; set Dir or File")
 	}
 	for name, v := range map[string]int64{"MaxEntries": int64(d.MaxEntries), "MaxBytes": d.MaxBytes, "MaxOriginBytes": d.MaxOriginBytes, "MaxValue": int64(d.MaxValue), "CompareInterval": int64(d.CompareInterval)} {
 		if v < 0 {
@@ -149,6 +156,9 @@ func loopback(host string) bool {
 // DataStore returns a component that keeps data for connectors: attached data that
 // does not fit into call variables, and what a restart must not forget. It listens for
 // connectors (DS104, port 42029), serves a web page (42028) and a console (42030).
+//
+// When the disk of a store in Dir fails, the component does: the Node ends, or runs on
+// without it, as its options say, and connectors use the other side.
 //
 // Alone it is ACTIVE. As a side of a pair it is ACTIVE while it decides and IDLE while
 // the other one does; it is degraded while its partner cannot be reached.
@@ -271,25 +281,33 @@ func (d *dataStore) start(ctx context.Context) error {
 // open opens the store and reads the snapshot.
 func (d *dataStore) open(ctx context.Context) error {
 	c := &d.cfg
-	if c.File == "" {
-		m := ds104.NewMemory(&ds104.MemoryOptions{Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue})
-		d.store = m
-		d.closers = append(d.closers, func(context.Context) error { return m.Close() })
-	} else {
-		o := &ds104.BoltOptions{Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue}
-		if c.KeyFile != "" {
-			var err error
-			if o.Key, err = ds104.ReadKeyFile(c.KeyFile); err != nil {
-				return err
-			}
-		}
-		b, err := ds104.OpenBolt(filepath.Clean(c.File), o)
-		if err != nil {
+	var key []byte
+	var err error
+	if c.KeyFile != "" {
+		if key, err = ds104.ReadKeyFile(c.KeyFile); err != nil {
 			return err
 		}
-		d.store = b
-		d.closers = append(d.closers, func(context.Context) error { return b.Close() })
 	}
+	var st interface {
+		ds104.Store
+		Close() error
+	}
+	switch {
+	case c.Dir != "":
+		st, err = ds104.OpenLog(filepath.Clean(c.Dir), &ds104.LogOptions{
+			Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue, Key: key})
+	case c.File != "":
+		st, err = ds104.OpenBolt(filepath.Clean(c.File), &ds104.BoltOptions{
+			Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue, Key: key})
+	default:
+		st = ds104.NewMemory(&ds104.MemoryOptions{
+			Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue})
+	}
+	if err != nil {
+		return err
+	}
+	d.store = st
+	d.closers = append(d.closers, func(context.Context) error { return st.Close() })
 	if c.Restore == "" {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package connects_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -289,7 +290,34 @@ func TestDataStoreOperatorActsOnBothSides(t *testing.T) {
 	waitFor(t, "B has it again", func() bool { _, err := bc.Get(t.Context(), "k"); return err == nil })
 }
 
+func TestDataStoreInADirectory(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, bytes.Repeat([]byte("a5"), ds104.KeySize), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := connects.DataStoreConfig{Dir: filepath.Join(t.TempDir(), "a", "store"), KeyFile: key}
+	t.Run("first", func(t *testing.T) {
+		s := startStore(t, cfg)
+		if _, err := s.client(t).Put(t.Context(), "k", []byte("Zürich"), ds104.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.say(t, "status", "compact", "compact file"); !strings.Contains(got, "size on disk") || !strings.Contains(got, "bytes on the disk") || !strings.Contains(got, "error: use: compact") {
+			t.Errorf("console:\n%s", got)
+		}
+	})
+	t.Run("after a restart", func(t *testing.T) {
+		s := startStore(t, cfg)
+		if e, err := s.client(t).Get(t.Context(), "k"); err != nil || string(e.Value) != "Zürich" {
+			t.Errorf("%q %v", e.Value, err)
+		}
+	})
+}
+
 func TestDataStoreConfigIsChecked(t *testing.T) {
+	both := &connects.DataStoreConfig{Dir: "d", File: "f"}
+	if err := both.Validate(); err == nil || !strings.Contains(err.Error(), "DataStore.Dir") {
+		t.Errorf("two places: %v", err)
+	}
 	cfg := &connects.DataStoreConfig{Side: 7, Partner: "nonsense", Console: "0.0.0.0:42030", Page: "x", KeyFile: "k", MaxEntries: -1, MaxOriginBytes: -1, MaxValue: 1 << 30}
 	err := cfg.Validate()
 	for _, field := range []string{"Side", "Partner", "Console", "Page", "KeyFile", "MaxEntries", "MaxOriginBytes", "MaxValue"} {

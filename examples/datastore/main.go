@@ -1,7 +1,7 @@
 // Command datastore keeps data for connectors: attached data of calls, and what a
 // connector must not forget over a restart.
 //
-//	datastore -file store.db                                     alone
+//	datastore -dir store                                         alone
 //	datastore -side A -partner other.example.com:42029 ...       one side of a pair
 //	datastore -config datastore.toml                             settings from a file
 //	datastore -witness -a a.example.com:42029 -b b.example.com:42029 -name w1
@@ -51,7 +51,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	config := flags.String("config", "", "configuration `file`; see datastore.sample.toml")
 	flags.StringVar(&s.Side, "side", "", "A or B: one side of a pair")
 	flags.StringVar(&s.Partner, "partner", "", "`address` of the other side")
-	flags.StringVar(&s.File, "file", "", "`file` that keeps the entries; none = in memory")
+	flags.StringVar(&s.Dir, "dir", "", "`directory` that keeps the entries; none = in memory only")
+	flags.StringVar(&s.File, "file", "", "one `file` that keeps the entries, in place of -dir: slower, may be larger than memory")
 	flags.StringVar(&s.Listen, "listen", "", "`address` for connectors (default "+connects.DefaultDataStoreListen+")")
 	flags.StringVar(&s.Page, "page", "", "`address` of the web page, or off (default "+connects.DefaultDataStorePage+")")
 	flags.StringVar(&s.Console, "console", "", "`address` of the console, or off (default "+connects.DefaultDataStoreConsole+")")

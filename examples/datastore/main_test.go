@@ -100,7 +100,7 @@ func TestRunsAndStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(200*time.Millisecond, cancel)
 	var out bytes.Buffer
-	args := []string{"-file", filepath.Join(t.TempDir(), "s"), "-listen", "127.0.0.1:0", "-page", "127.0.0.1:0", "-console", "127.0.0.1:0"}
+	args := []string{"-dir", filepath.Join(t.TempDir(), "s"), "-listen", "127.0.0.1:0", "-page", "127.0.0.1:0", "-console", "127.0.0.1:0"}
 	if code := run(ctx, args, &out); code != exitOK {
 		t.Errorf("%d\n%s", code, out.String())
 	}

@@ -20,6 +20,7 @@ type settings struct {
 	Name         string        `toml:"name"`
 	Side         string        `toml:"side"`
 	Partner      string        `toml:"partner"`
+	Dir          string        `toml:"dir"`
 	File         string        `toml:"file"`
 	KeyFile      string        `toml:"key_file"`
 	Restore      string        `toml:"restore"`
@@ -67,7 +68,7 @@ func load(name string, flags settings) (*settings, error) {
 		}
 	}
 	for to, from := range map[*string]string{
-		&s.Side: flags.Side, &s.Partner: flags.Partner, &s.File: flags.File, &s.Listen: flags.Listen,
+		&s.Side: flags.Side, &s.Partner: flags.Partner, &s.Dir: flags.Dir, &s.File: flags.File, &s.Listen: flags.Listen,
 		&s.Page: flags.Page, &s.Console: flags.Console, &s.TokenFile: flags.TokenFile,
 		&s.Name: flags.Name, &s.A: flags.A, &s.B: flags.B,
 	} {
@@ -101,7 +102,7 @@ func (s *settings) factory() (connects.Factory, error) {
 // witness returns the configuration of a witness, which uses few of the settings.
 func (s *settings) witness() (connects.WitnessConfig, error) {
 	var errs []error
-	for name, v := range map[string]string{"side": s.Side, "partner": s.Partner, "file": s.File, "restore": s.Restore, "snapshot_dir": s.SnapshotDir} {
+	for name, v := range map[string]string{"side": s.Side, "partner": s.Partner, "dir": s.Dir, "file": s.File, "restore": s.Restore, "snapshot_dir": s.SnapshotDir} {
 		if v != "" && v != "alone" {
 			errs = append(errs, fmt.Errorf("%s: a witness stores nothing", name))
 		}
@@ -130,7 +131,7 @@ func (s *settings) config() (*connects.DataStoreConfig, error) {
 	operator, err := secret(s.OperatorFile)
 	note(err)
 	cfg := &connects.DataStoreConfig{
-		Name: s.Name, Side: side, Partner: s.Partner, File: s.File, KeyFile: s.KeyFile, Restore: s.Restore, SnapshotDir: s.SnapshotDir,
+		Name: s.Name, Side: side, Partner: s.Partner, Dir: s.Dir, File: s.File, KeyFile: s.KeyFile, Restore: s.Restore, SnapshotDir: s.SnapshotDir,
 		MaxEntries: s.MaxEntries, MaxBytes: s.MaxBytes, MaxOriginBytes: s.MaxOrigin, MaxValue: s.MaxValue, Listen: s.Listen, Page: s.Page, Console: s.Console,
 		PageHosts: s.PageHosts, Operator: operator, CompareInterval: s.Compare,
 		Server: ds104.ServerOptions{Token: token, MaxConns: s.MaxConns, TieAfter: s.TieAfter},

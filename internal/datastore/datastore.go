@@ -127,7 +127,7 @@ func (v *View) Commands() []console.Command {
 		{Name: "list", Args: "[prefix]", Help: fmt.Sprintf("the first %d entries of a prefix", maxShown), Run: v.listCommand},
 		{Name: "expire", Args: "<key>", Help: "let an entry end now, on both sides", Run: v.expire},
 		{Name: "origins", Help: fmt.Sprintf("the %d clients that store most", maxOrigins), Run: v.originsCommand},
-		{Name: "compact", Args: "<file>", Help: "write the store without unused room to a new file", Run: v.compact},
+		{Name: "compact", Args: "[file]", Help: "give unused room on the disk back; a store in one file is written to a new one", Run: v.compact},
 		{Name: "snapshot", Args: "<file>", Help: "write all entries to a file", Run: v.snapshot},
 		{Name: "restore", Args: "<file> [force]", Help: "read the entries of a snapshot that are not newer here; force: all", Run: v.restore},
 		{Name: "voters", Args: "forget <name>", Help: "take a connector that will not come back off the voters", Run: v.voters},

@@ -25,7 +25,18 @@ func (v *View) file(args []string) (string, error) {
 	return filepath.Join(v.SnapshotDir, name), nil
 }
 
-func (v *View) compact(_ context.Context, w io.Writer, args []string) error {
+func (v *View) compact(ctx context.Context, w io.Writer, args []string) error {
+	if l, ok := v.Store.(*ds104.Log); ok {
+		if len(args) > 0 {
+			return fmt.Errorf("use: compact; the files of this store are written anew where they are")
+		}
+		before := l.Stats().DiskSize
+		if err := l.Compact(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "%d bytes on the disk, %d before\n", l.Stats().DiskSize, before)
+		return err
+	}
 	b, ok := v.Store.(*ds104.Bolt)
 	if !ok {
 		return fmt.Errorf("the store has no file")
