@@ -38,7 +38,9 @@
 // # Implementations
 //
 //	Memory          in this process; the end of the process is the end of its values
-//	Bolt            in a file; what was acknowledged survives a crash, also of the machine
+//	Log             in memory, every change also in a directory; what was acknowledged
+//	                survives a crash, also of the machine
+//	Bolt            in a file, the same; slower by far, may hold more than the memory
 //	Client          on a Server that offers one of the above to other machines
 //	Pair            on two servers, A and B, that hold the same: survives the end of one;
 //	                with two machines only, add a Witness or TieAfter: see Pair, Layouts
@@ -46,17 +48,18 @@
 //
 // Package ds104test has the suite that every one of them passes.
 //
-// What is linearizable: all operations on a Memory, a Bolt, and one server through a
+// What is linearizable: all operations on a Memory, a Log, a Bolt, and one server through a
 // Client. Of a Pair, conditional and unconditional writes while a side decides, and reads
 // from that side; a read that goes to the other side, because the deciding one does not
 // answer, sees everything that was acknowledged, and may see a write that is still under
 // way. See [Pair] for who decides and what happens when the network is split.
 //
-// What survives: nothing of a Memory, except in a snapshot ([SaveSnapshot]); of a Bolt
-// every acknowledged write, its history for watchers not, so that a watcher that resumes
-// over a restart gets EventGap; of a Pair every acknowledged write as long as one side
-// lives. Deletions are remembered for [TombAge]: a side that was away for longer should be
-// emptied before it comes back.
+// What survives: nothing of a Memory, except in a snapshot ([SaveSnapshot]); of a Log or a
+// Bolt every acknowledged write, and nobody sees a write before it would survive. Their
+// history for watchers does not survive, so that a watcher that resumes over a restart gets
+// EventGap. Of a Pair survives every acknowledged write as long as one side lives.
+// Deletions are remembered for [TombAge]: a side that was away for longer should be emptied
+// before it comes back.
 //
 // # Over the network
 //
