@@ -137,6 +137,10 @@ func (d *logDir) begin(s *segment, old spare, urgent func() bool) (err error) {
 	name := d.file(s.number, extLog)
 	if old.name != "" {
 		fresh := filepath.Join(d.path, old.name)
+		// Its old name has to be off the disk before its content changes.
+		if err = syncDir(d.path); err != nil {
+			return err
+		}
 		if s.f, err = os.OpenFile(fresh, os.O_RDWR, 0o600); err == nil {
 			// The new head makes the old blocks void before the file is a segment.
 			err = stderrors.Join(s.writeHead(d.seal), s.f.Sync(), os.Rename(fresh, name))
