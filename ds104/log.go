@@ -14,7 +14,7 @@ import (
 type LogOptions struct {
 	// MaxEntries and MaxBytes (of keys and values together) are where Put begins to
 	// return ErrFull; 0 = DefaultMaxEntries and DefaultMaxBytes. All of it is in memory;
-	// on the disk it takes up to three times as much, and five segments.
+	// on the disk it takes up to three times as much, and twelve segments.
 	MaxEntries int
 	MaxBytes   int64
 	// MaxOriginBytes is that of MemoryOptions.
@@ -35,7 +35,7 @@ type LogOptions struct {
 	// one is.
 	Key []byte
 	// SegmentSize is the size that files of changes grow to, in bytes, from one a
-	// sixty-fourth of it; 64 kB to 1 GB, 0 = 64 MB.
+	// thirty-second of it; 64 kB to 1 GB, 0 = 32 MB.
 	SegmentSize int64
 }
 

@@ -37,7 +37,7 @@ func (l *Log) rotated() {
 }
 
 // compactor writes a base when the changes since the last one are more than what there
-// is, and more than two segments, or when they are in many segments, or when the disk
+// is, and more than four segments, or when they are in many segments, or when the disk
 // is full and less is needed.
 func (l *Log) compactor() {
 	for {
@@ -52,7 +52,7 @@ func (l *Log) compactor() {
 		l.mu.Lock()
 		segments := l.segments
 		l.mu.Unlock()
-		if held := l.mem.Stats().Bytes; changes < max(2*l.dir.max, held) && segments < maxSegments && !(full && changes > held) {
+		if held := l.mem.Stats().Bytes; changes < max(4*l.dir.max, held) && segments < maxSegments && !(full && changes > held) {
 			continue
 		}
 		if l.Compact(l.ctx) != nil {

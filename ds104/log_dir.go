@@ -27,13 +27,13 @@ const (
 	extBase   = ".base"
 	extSpare  = ".spare"
 	extNew    = ".new"
-	maxSpares = 4
+	maxSpares = 6
 )
 
 // Sizes of segments: the first ones are small, for small stores.
 const (
 	minSegment = 1 << 20
-	maxSegment = 64 << 20
+	maxSegment = 32 << 20
 	zeroChunk  = 1 << 20
 )
 
@@ -116,15 +116,21 @@ func (d *logDir) list() (logs, bases []uint64, err error) {
 func (d *logDir) newSegment(need int64, urgent func() bool) (*segment, error) {
 	d.mu.Lock()
 	d.last++
-	s := &segment{number: d.last, size: max(min(d.size, d.max), need+segmentHead+segmentReserve)}
-	d.size = min(2*d.size, d.max)
-	old := spare{}
+	need += segmentHead + segmentReserve
+	s := &segment{number: d.last}
+	best := -1
 	for i, sp := range d.spares {
-		if sp.size >= s.size {
-			old, s.size = sp, sp.size
-			d.spares = slices.Delete(d.spares, i, i+1)
-			break
+		if sp.size >= need && (best < 0 || sp.size > d.spares[best].size) {
+			best = i
 		}
+	}
+	old := spare{}
+	if best >= 0 {
+		old, s.size = d.spares[best], d.spares[best].size
+		d.spares = slices.Delete(d.spares, best, best+1)
+	} else {
+		s.size = max(min(d.size, d.max), need)
+		d.size = min(2*d.size, d.max)
 	}
 	d.mu.Unlock()
 	if err := d.begin(s, old, urgent); err != nil {
@@ -203,12 +209,21 @@ func (d *logDir) recycle(n uint64) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	keep := len(d.spares) < maxSpares && st.Size() >= min(d.size, d.max) && st.Size() <= 2*d.max
-	if !keep || os.Rename(name, d.file(n, extSpare)) != nil {
+	if st.Size() > 2*d.max || os.Rename(name, d.file(n, extSpare)) != nil {
 		_ = os.Remove(name)
 		return
 	}
 	d.spares = append(d.spares, spare{fileName(n, extSpare), st.Size()})
+	if len(d.spares) > maxSpares { // the smallest goes
+		least := 0
+		for i, sp := range d.spares {
+			if sp.size < d.spares[least].size {
+				least = i
+			}
+		}
+		_ = os.Remove(filepath.Join(d.path, d.spares[least].name))
+		d.spares = slices.Delete(d.spares, least, least+1)
+	}
 }
 
 // recycleBefore takes all segments before one out of use.

@@ -39,7 +39,7 @@ func OpenLog(path string, o *LogOptions) (l *Log, err error) {
 	}()
 	d.seal, d.max, d.size = seal, maxSegment, minSegment
 	if opts.SegmentSize != 0 {
-		d.max, d.size = opts.SegmentSize, max(opts.SegmentSize/64, 16<<10)
+		d.max, d.size = opts.SegmentSize, max(opts.SegmentSize/32, 16<<10)
 	}
 	l = &Log{mem: NewMemory(&mo), dir: d, clock: newClock(time.Now(), 0), failed: make(chan struct{}), due: make(chan struct{}, 1)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
