@@ -116,16 +116,18 @@ function drawAgents() {
     state.noSAP ? '' : a.sap ? el('button', { 'data-key': 'o' + a.id, onclick: () => logOff(a.id) }, 'Log off')
       : el('button', { 'data-key': 'i' + a.id, onclick: () => logOn(a.id) }, 'Log in'))));
 }
-const logOn = id => send('POST', agentURL(id, 'login'), {}).then(r => { if (r) choose(id); return r; });
-const logOff = id => send('POST', agentURL(id, 'logout'));
 const loggingOn = new Set();  // asked for, not yet in a state that the server pushed
+async function logOn(id, ready = false) {
+  if (loggingOn.has(id)) return;
+  loggingOn.add(id);
+  if (await send('POST', agentURL(id, 'login'), { ready })) choose(id);
+  else loggingOn.delete(id);
+}
+const logOff = id => send('POST', agentURL(id, 'logout'));
 async function logOnNext(ready) {
-  for (const a of state.agents) if (a.sap) loggingOn.delete(a.id);
   const a = state.agents.find(a => !a.sap && !loggingOn.has(a.id));
   if (!a) return toast('Every agent is logged on.');
-  loggingOn.add(a.id);
-  if (!await logOn(a.id)) loggingOn.delete(a.id);
-  else if (ready) await send('POST', agentURL(a.id, 'workmode'), { workmode: '2' });
+  await logOn(a.id, ready);
 }
 
 // ---- desks ----
@@ -227,7 +229,15 @@ function drawKnown() {
   if (!changed($('#known'), state.agents.map(a => a.device))) return;
   $('#known').replaceChildren(el('option', { value: '5001' }, 'skill group'), ...state.agents.slice(0, 100).map(a => el('option', { value: a.device }, a.name)));
 }
-function draw() { drawLinks(); drawHealth(); drawCalls(); drawAgents(); drawDesks(); drawKnown(); }
+
+// A press that begins on a button must end on the same one to count, so nothing is drawn between the two.
+let pressed = false;
+function release() { if (pressed) { pressed = false; draw(); } }
+addEventListener('pointerdown', e => { pressed = e.button === 0 && !!e.target.closest('button, summary'); }, true);
+for (const t of ['pointerup', 'pointercancel']) addEventListener(t, () => setTimeout(release), true);   // after the click
+addEventListener('pointermove', e => { if (!e.buttons) release(); }, true);                             // let go where we did not see it
+addEventListener('blur', release);
+function draw() { if (pressed) return; drawLinks(); drawHealth(); drawCalls(); drawAgents(); drawDesks(); drawKnown(); }
 
 // ---- messages ----
 const MAX = 2000;
@@ -268,10 +278,14 @@ function connect() {
   const ws = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host + '/desk/live');
   ws.onmessage = e => {
     const m = JSON.parse(e.data);
-    if (m.state) { Object.assign(state, m.state); draw(); }
+    if (m.state) {
+      Object.assign(state, m.state);
+      for (const a of state.agents) if (a.sap) loggingOn.delete(a.id);
+      draw();
+    }
     if (m.messages) addMessages(m.messages);
   };
-  ws.onclose = () => { $('#health').replaceChildren(el('span', { class: 'tag bad' }, 'desk server gone, trying again…')); seen.delete($('#health')); setTimeout(connect, 1000); };
+  ws.onclose = () => { loggingOn.clear(); $('#health').replaceChildren(el('span', { class: 'tag bad' }, 'desk server gone, trying again…')); seen.delete($('#health')); setTimeout(connect, 1000); };
 }
 
 // ---- keyboard and controls ----
