@@ -22,7 +22,9 @@ func (d *Desk) agentRoutes(mux *http.ServeMux) {
 		err := s.Logoff(ctx)
 		if err == nil || errors.Is(err, icitest.ErrSessionEnded) {
 			d.mu.Lock()
-			delete(d.sessions, id)
+			if d.sessions[id] == s { // he may be back already
+				delete(d.sessions, id)
+			}
 			d.mu.Unlock()
 			return nil
 		}

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"encoding/xml"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,15 +92,6 @@ func (d *Desk) snapshot() any {
 	v := view{NoSAP: d.parts.SAP == nil, NoPG: d.parts.PG == nil, Agents: []agentRow{}, Calls: []callRow{}}
 	v.CTI.Sides = []sideView{}
 	v.Stores = d.parts.Stores.view()
-	if d.parts.Node != nil {
-		h := d.parts.Node.Health()
-		v.Connector = nodeView{State: h.State.String(), Condition: h.Condition.String()}
-		for _, c := range h.Components {
-			if c.Reason != "" {
-				v.Connector.Reason = c.Name + ": " + c.Reason
-			}
-		}
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if pg := d.parts.PG; pg != nil {
@@ -117,8 +110,17 @@ func (d *Desk) snapshot() any {
 			v.Calls = append(v.Calls, callView(c))
 		}
 	} else {
-		for id := range d.sessions {
+		for _, id := range slices.Sorted(maps.Keys(d.sessions)) { // the desks keep their places
 			v.Agents = append(v.Agents, agentRow{ID: id, Name: "Agent " + id, Device: d.deviceOf(id), SAP: d.desk(id)})
+		}
+	}
+	if d.parts.Node != nil { // after the sides: a side in use beside OK is one that the connector has read
+		h := d.parts.Node.Health()
+		v.Connector = nodeView{State: h.State.String(), Condition: h.Condition.String()}
+		for _, c := range h.Components {
+			if c.Reason != "" {
+				v.Connector.Reason = c.Name + ": " + c.Reason
+			}
 		}
 	}
 	d.forget(&v)
