@@ -54,14 +54,17 @@ func node(t *testing.T, npmPackage, script string, args ...string) {
 	if err != nil {
 		t.Skipf("SKIPPED: npm is not installed, %s was not run", script)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", dir, npmPackage).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: npm cannot install %s, %s was not run: %v\n%s", npmPackage, script, err, out)
 	}
+	ctx, cancel = context.WithTimeout(t.Context(), 6*time.Minute) // for the script alone, however long npm took
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", append([]string{filepath.Join("e2e", script)}, args...)...)
 	cmd.Env = append(os.Environ(), "NODE_MODULES_FROM="+filepath.Join(dir, "package.json"))
+	cmd.WaitDelay = 10 * time.Second // a browser that outlives the script must not hold its output
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -31,7 +31,7 @@ const server = http.createServer((req, res) => {
 await new Promise(r => server.listen(0, '127.0.0.1', r));
 const base = `http://127.0.0.1:${server.address().port}/sap/bc/soap/ici(cz1TSUQ=)`;
 
-async function event(what, match, ms = 10_000) {
+async function event(what, match, ms = 60_000) {
   const until = Date.now() + ms;
   for (;;) {
     const i = events.findIndex(match);
