@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connects-go/connects/cti/ctitest"
 	"github.com/connects-go/connects/internal/leaktest"
 )
 
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 // start runs the whole product on free ports.
 func start(t *testing.T, cfg labConfig) *lab {
 	t.Helper()
-	cfg.Host, cfg.SideA, cfg.SideB, cfg.ICI, cfg.Desk = "127.0.0.1", "0", "0", "0", "0"
+	cfg.Host, cfg.SideA, cfg.SideB, cfg.ICI, cfg.Desk = "127.0.0.1", cmp.Or(cfg.SideA, "0"), cmp.Or(cfg.SideB, "0"), "0", "0"
 	cfg.StoreA, cfg.StoreB = "0", "0"
 	if cfg.Agents == 0 {
 		cfg.Agents = 6
@@ -223,6 +225,54 @@ func TestForeignPagesCannotControl(t *testing.T) {
 	}
 	if status, body := call(t, "GET", desk+"/desk.js", "", "Origin", desk); status != http.StatusOK || body == "" {
 		t.Errorf("the page's own script: %d", status)
+	}
+}
+
+// Beside somebody else's switch the desks keep their places, too.
+func TestDesksInOrderWithoutSwitch(t *testing.T) {
+	cfg := labConfig{NoPG: true}
+	pg := ctitest.New(ctitest.DefaultConfig(6))
+	t.Cleanup(pg.Close)
+	for id, port := range map[ctitest.SideID]*string{ctitest.A: &cfg.SideA, ctitest.B: &cfg.SideB} {
+		if err := pg.Side(id).Start(); err != nil {
+			t.Fatal(err)
+		}
+		_, p, err := net.SplitHostPort(pg.Side(id).Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		*port = p
+	}
+	l := start(t, cfg)
+	l.awaitLink(t.Context())
+	desk := "http://" + l.addrs["desk"]
+	const want = "1001 1002 1003 1004 1005 1006"
+	for id := range strings.FieldsSeq(want) {
+		if status, body := call(t, "POST", desk+"/desk/agents/"+id+"/login", `{"ready":true}`); status != http.StatusOK {
+			t.Fatalf("agent %s: %d %s", id, status, body)
+		}
+	}
+	for range 5 {
+		status, body := call(t, "GET", desk+"/desk/state", "")
+		var state struct {
+			Agents []struct {
+				ID  string
+				SAP struct{ Workmode struct{ ID string } }
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &state); status != http.StatusOK || err != nil {
+			t.Fatalf("GET /desk/state: %d %v", status, err)
+		}
+		var ids []string
+		for _, a := range state.Agents {
+			if a.SAP.Workmode.ID != "2" {
+				t.Errorf("agent %s is logged on with work mode %q, want ready", a.ID, a.SAP.Workmode.ID)
+			}
+			ids = append(ids, a.ID)
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Fatalf("desks %s, want %s", got, want)
+		}
 	}
 }
 

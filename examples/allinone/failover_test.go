@@ -43,33 +43,36 @@ func told(sessions []*icitest.Session) int {
 	return n
 }
 
+// patience is for what a busy machine does late; nothing here is measured with it.
+const patience = time.Minute
+
 // eventually polls f, because the parts run on their own clocks and sockets here.
-func eventually(t *testing.T, within time.Duration, what string, f func() bool) {
+func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	end := time.After(within)
+	end := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("not within %v: %s", within, what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
 
 // linked tells on which side the connector's session is, if its state is read.
 func (l *lab) linked() string {
-	h := l.node.Health()
-	if h.Condition.String() != "ok" {
-		return ""
-	}
+	side := ""
 	for _, s := range l.pg.Sides() {
 		if slices.ContainsFunc(s.Sessions, func(c ctitest.SessionInfo) bool { return c.ID != 0 }) {
-			return s.Side
+			side = s.Side
 		}
 	}
-	return ""
+	if l.node.Health().Condition.String() != "ok" { // asked last: before a session it may be that of the session before
+		return ""
+	}
+	return side
 }
 
 // TestFailoverOf200Agents: nobody is logged off when the sides fail, states and
@@ -99,7 +102,7 @@ func TestFailoverOf200Agents(t *testing.T) {
 	count := func(status string) int {
 		return strings.Count(strings.Join(screens(sessions), "\n"), " "+status+" [+4131555")
 	}
-	eventually(t, 10*time.Second, "all calls offered", func() bool { return count(offered) == calls })
+	eventually(t, "all calls offered", func() bool { return count(offered) == calls })
 	for _, s := range sessions {
 		for _, c := range s.Calls() {
 			if err := s.AcceptCall(t.Context(), c.ID); err != nil {
@@ -107,15 +110,22 @@ func TestFailoverOf200Agents(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, 10*time.Second, "all calls connected", func() bool { return count(connected) == calls })
-	eventually(t, 10*time.Second, "SAP has read all events", func() bool { a := told(sessions); return a == told(sessions) })
+	eventually(t, "all calls connected", func() bool { return count(connected) == calls })
+	last, quiet := 0, 0
+	eventually(t, "SAP has read all events", func() bool {
+		if n := told(sessions); n != last {
+			last, quiet = n, 0
+		}
+		quiet++
+		return quiet > 100 // polls; nothing tells that the last event is on its way
+	})
 
 	before, eventsBefore := screens(sessions), told(sessions)
 	began := time.Now()
 	if status, body := call(t, http.MethodPost, "http://"+l.addrs["desk"]+"/sim/cti/A/stop", ""); status != http.StatusOK {
 		t.Fatalf("stop A: %d %s", status, body)
 	}
-	eventually(t, 20*time.Second, "session on side B", func() bool { return l.linked() == "B" })
+	eventually(t, "session on side B", func() bool { return l.linked() == "B" })
 	t.Logf("A stopped with %d agents and %d calls: everything read again from B after %v", agents, calls, time.Since(began).Round(time.Millisecond))
 	if diff := cmp.Diff(before, screens(sessions)); diff != "" {
 		t.Errorf("screens changed (-before +after):\n%s", diff)
@@ -126,7 +136,7 @@ func TestFailoverOf200Agents(t *testing.T) {
 
 	// Both sides gone: SAP still gets answers; one call ends meanwhile.
 	call(t, http.MethodPost, "http://"+l.addrs["desk"]+"/sim/cti/B/stop", "")
-	eventually(t, 20*time.Second, "the link is down", func() bool { return l.node.Health().Condition.String() != "ok" })
+	eventually(t, "the link is down", func() bool { return l.node.Health().Condition.String() != "ok" })
 	if found, err := sessions[0].PhoneCalls(t.Context()); err != nil || len(found) != 1 {
 		t.Errorf("calls while the switch is away: %v, %v", found, err)
 	}
@@ -138,8 +148,8 @@ func TestFailoverOf200Agents(t *testing.T) {
 	}
 	eventsBefore = told(sessions)
 	call(t, http.MethodPost, "http://"+l.addrs["desk"]+"/sim/cti/A/start", "")
-	eventually(t, 30*time.Second, "session on side A", func() bool { return l.linked() == "A" })
-	eventually(t, 10*time.Second, "the call that ended meanwhile is ended", func() bool { return count(connected) == calls-1 })
+	eventually(t, "session on side A", func() bool { return l.linked() == "A" })
+	eventually(t, "the call that ended meanwhile is ended", func() bool { return count(connected) == calls-1 })
 	after, loggedOff := screens(sessions), ici.Default().Code(ici.WorkmodeLoggedOff)
 	changed := 0
 	for i := range after {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,7 +54,7 @@ func TestStoreSidesStop(t *testing.T) {
 	}
 	becomes := func(want string) {
 		t.Helper()
-		eventually(t, 10*time.Second, want, func() bool { return storeStates(t, l) == want })
+		eventually(t, want, func() bool { return storeStates(t, l) == want })
 	}
 	act("C/stop", http.StatusNotFound)
 	act("A/stall", http.StatusNotFound)
@@ -67,7 +66,7 @@ func TestStoreSidesStop(t *testing.T) {
 	}
 	sessions := []*icitest.Session{s}
 	ready, connected := ici.Default().Code(ici.WorkmodeReady), ici.Default().Code(ici.PhoneCallStatusConnected)
-	eventually(t, 10*time.Second, "the agent is ready", func() bool { return s.State().User.CurrentWorkmode.ID == ready })
+	eventually(t, "the agent is ready", func() bool { return s.State().User.CurrentWorkmode.ID == ready })
 	before := screens(sessions)
 	works := func(when string) {
 		t.Helper()
@@ -75,7 +74,7 @@ func TestStoreSidesStop(t *testing.T) {
 		if status != http.StatusCreated {
 			t.Fatalf("%s: %d %s", when, status, body)
 		}
-		eventually(t, 10*time.Second, when+": a call is offered", func() bool { return len(s.Calls()) == 1 })
+		eventually(t, when+": a call is offered", func() bool { return len(s.Calls()) == 1 })
 		id := s.Calls()[0].ID
 		doc := fmt.Sprintf(`<ItemAttachedData><Application id="ERP"><When>%s</When></Application></ItemAttachedData>`, when)
 		if err := s.SetAttachedData(t.Context(), id, doc); err != nil {
@@ -84,20 +83,20 @@ func TestStoreSidesStop(t *testing.T) {
 		if err := s.AcceptCall(t.Context(), id); err != nil {
 			t.Errorf("%s: %v", when, err)
 		}
-		eventually(t, 10*time.Second, when+": the call is connected", func() bool {
+		eventually(t, when+": the call is connected", func() bool {
 			return len(s.Calls()) == 1 && s.Calls()[0].ProcessingStatus.ID == connected
 		})
 		if err := s.DropCall(t.Context(), id); err != nil {
 			t.Errorf("%s: %v", when, err)
 		}
-		eventually(t, 10*time.Second, when+": the call is over", func() bool { return len(s.Calls()) == 0 && cmp.Equal(before, screens(sessions)) })
+		eventually(t, when+": the call is over", func() bool { return len(s.Calls()) == 0 && cmp.Equal(before, screens(sessions)) })
 	}
 	works("both sides")
 	act("A/stop", http.StatusOK)
 	act("A/stop", http.StatusOK)
 	works("A just stopped")
 	becomes("A down B deciding")
-	eventually(t, 10*time.Second, "the connector says what is wrong", func() bool {
+	eventually(t, "the connector says what is wrong", func() bool {
 		return strings.Contains(l.node.Health().Components[0].Reason, "data store side A")
 	})
 	works("A stopped")
@@ -109,7 +108,7 @@ func TestStoreSidesStop(t *testing.T) {
 	becomes("A deciding B down")
 	act("B/start", http.StatusOK)
 	becomes("A deciding B level")
-	eventually(t, 10*time.Second, "the connector is content again", func() bool { return l.linked() != "" })
+	eventually(t, "the connector is content again", func() bool { return l.linked() != "" })
 	if diff := cmp.Diff(before, screens(sessions)); diff != "" {
 		t.Errorf("screens changed (-before +after):\n%s", diff)
 	}
