@@ -6,8 +6,11 @@ import (
 	"syscall"
 )
 
-// flushFile brings the content of a file to the disk; its size has not changed.
+// flushFile brings the content of a file to the disk; its size has not changed. nil has none.
 func flushFile(f *os.File) error {
+	if f == nil {
+		return nil
+	}
 	for {
 		if err := syscall.Fdatasync(int(f.Fd())); err != syscall.EINTR {
 			return err

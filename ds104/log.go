@@ -179,6 +179,9 @@ func (l *Log) Advance(ctx context.Context, rev Revision) error {
 // Origins returns the n origins with the most bytes, the largest first.
 func (l *Log) Origins(n int) []OriginUse { return l.mem.Origins(n) }
 
+// Dir returns the directory.
+func (l *Log) Dir() string { return l.dir.path }
+
 // Done is closed when the store has failed, which is also an end for Close to come.
 func (l *Log) Done() <-chan struct{} { return l.failed }
 

@@ -92,7 +92,7 @@ func (w *baseWriter) write(l *Log) error {
 	if w.count == 0 {
 		return nil
 	}
-	block, buf := w.seg.block(w.buf, w.scratch, w.total, w.count, l.clock.now(), l.dir.seal)
+	block, buf := w.seg.block(w.buf, w.scratch, w.total, w.count, 0, l.clock.now(), l.dir.seal)
 	if l.dir.seal != nil {
 		w.scratch = buf
 	}

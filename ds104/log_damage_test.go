@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -121,6 +122,51 @@ func TestLogWithATornEnd(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Two flushes are under way together, and the second one gets to the disk before the
+// first: neither was acknowledged.
+func TestLogWhoseLastBlocksChangedTheirOrder(t *testing.T) {
+	name := fewPuts(t, t.TempDir(), 5, nil)
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := blocks(content)
+	if len(all) != 5 {
+		t.Fatalf("%d blocks", len(all))
+	}
+	clear(content[all[3].begin:all[3].end])
+	head := content[all[4].begin:]
+	binary.BigEndian.PutUint32(head[20:], 1) // the record before was not known to be on the disk
+	payload := head[32 : 32+binary.BigEndian.Uint32(head)]
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	for _, b := range [][]byte{content[16:24], head[:4], head[8:32], payload} {
+		sum.Write(b)
+	}
+	binary.BigEndian.PutUint32(head[4:], sum.Sum32())
+	l, err := with(t, name, content, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := l.Dir()
+	for round := range 2 { // also when it is opened again
+		if n := len(contents(t, l)); n != 3+round {
+			t.Errorf("%d entries", n)
+		}
+		if _, err := l.Put(t.Context(), "new", []byte("v"), ds104.PutOptions{}); err != nil {
+			t.Error(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = ds104.OpenLog(dir, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -18,10 +18,11 @@ import (
 // file has left is no block of this one. Numbers are big endian.
 //
 //	head    "DS104L", version (2), number (8), salt (8), seal (33), zeros (3), sum (4)
-//	block   length (4), sum (4), seq (8), records (4), zeros (4), moment (8), payload, zeros to 8
+//	block   length (4), sum (4), seq (8), records (4), pending (4), moment (8), payload, zeros to 8
 //
 // The seq of a block is that of its last record, so that it follows from the block
-// before. The seal proves the key: a known text, encrypted, or zeros. The payload is
+// before. Pending is how many records before the block were not known to be on the disk
+// when it was written: a crash may have kept them from it, although the block got there. The seal proves the key: a known text, encrypted, or zeros. The payload is
 // records, or with a key a nonce and the records encrypted.
 const (
 	segmentMagic   = "DS104L"
@@ -105,9 +106,10 @@ func (s *segment) blockSum(head, payload []byte) uint32 {
 
 // block makes a block of records that stand in b behind blockHead bytes of room. It
 // returns the block and, with a key, the buffer that it used.
-func (s *segment) block(b, scratch []byte, seq uint64, count int, moment int64, seal cipher.AEAD) (block, buf []byte) {
+func (s *segment) block(b, scratch []byte, seq uint64, count int, pending uint64, moment int64, seal cipher.AEAD) (block, buf []byte) {
 	binary.BigEndian.PutUint64(b[8:], seq)
-	binary.BigEndian.PutUint64(b[16:], uint64(count)<<32)
+	binary.BigEndian.PutUint32(b[16:], uint32(count))
+	binary.BigEndian.PutUint32(b[20:], uint32(pending))
 	binary.BigEndian.PutUint64(b[24:], uint64(moment))
 	if seal != nil {
 		scratch = append(scratch[:0], b[:blockHead]...)
@@ -244,8 +246,9 @@ func (r *segmentReader) blockAt(off int64, h []byte) (payload []byte, ok bool, e
 	return payload, binary.BigEndian.Uint32(h[4:]) == r.blockSum(h, payload), nil
 }
 
-// after tells whether the end of the blocks is the end of what was written: a crash
-// cuts only the last block, so one that stands whole behind it proves damage.
+// after tells whether the end of the blocks is the end of what was acknowledged: a block
+// that stands whole behind it proves damage, when it was written after what is missing
+// was on the disk.
 func (r *segmentReader) after(seq uint64) error {
 	const window = 1 << 20
 	buf := make([]byte, window+blockHead)
@@ -267,7 +270,9 @@ func (r *segmentReader) after(seq uint64) error {
 			if err != nil {
 				return err
 			}
-			if ok {
+			s := binary.BigEndian.Uint64(h[8:])
+			before := s - uint64(binary.BigEndian.Uint32(h[16:])) // seq of what is before the block
+			if ok && before-uint64(binary.BigEndian.Uint32(h[20:])) > seq {
 				return errors.WithMessagef(ErrDamaged, "%s between %d and %d", r.path, r.off, base+int64(i))
 			}
 		}
