@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func checkAll(ctx context.Context, f *file, c *connects.OutboundConfig, bad erro
 		checkAPI(ctx, r, c)
 	}
 	checkStores(ctx, r, f)
-	checkGateway(ctx, r, f.Gateway.Address)
+	checkGateway(ctx, r, &f.Gateway)
 	for _, t := range c.Transports {
 		if _, ok := t.(*sapphone.Replay); !ok && t != nil && bad == nil {
 			checkTransport(ctx, r, t, running)
@@ -322,17 +323,35 @@ func connect(ctx context.Context, addr string) error {
 	return conn.Close()
 }
 
-func checkGateway(ctx context.Context, r *findings, addr string) {
-	if addr == "" {
+// checkGateway reaches the gateway; behind a saprouter only registering does.
+func checkGateway(ctx context.Context, r *findings, g *gatewaySection) {
+	if g.Address == "" || g.Router != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	if err := connect(ctx, addr); err != nil {
-		r.fail("gateway "+addr, "%v", err)
+	if err := connect(ctx, gatewayPort(g.Address)); err != nil {
+		r.fail("gateway "+g.Address, "%v", err)
 		return
 	}
-	r.ok("gateway "+addr, "TCP connection works")
+	r.ok("gateway "+g.Address, "TCP connection works")
+}
+
+// gatewayPort returns an address with the port in place of the service that SAP names:
+// sapgwNN is 33NN, and sapgwNNs, with SNC, 48NN.
+func gatewayPort(addr string) string {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	number, snc := strings.CutSuffix(strings.TrimPrefix(service, "sapgw"), "s")
+	if n, err := strconv.Atoi(number); err != nil || n < 0 || n > 99 || len(number) != 2 || !strings.HasPrefix(service, "sapgw") {
+		return addr
+	}
+	if snc {
+		return net.JoinHostPort(host, "48"+number)
+	}
+	return net.JoinHostPort(host, "33"+number)
 }
 
 // checkTransport registers as the connector would, for a moment. A call that comes just

@@ -192,3 +192,14 @@ func TestCheckReachesTheNeighbours(t *testing.T) {
 		}
 	})
 }
+
+func TestGatewayPorts(t *testing.T) {
+	for addr, want := range map[string]string{
+		"gw:sapgw00": "gw:3300", "gw:sapgw99": "gw:3399", "gw:sapgw01s": "gw:4801", "gw:3300": "gw:3300", "[::1]:sapgw07": "[::1]:3307",
+		"gw:sapgw": "gw:sapgw", "gw:sapgw1": "gw:sapgw1", "gw:sapms00": "gw:sapms00", "gw": "gw",
+	} {
+		if got := gatewayPort(addr); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+}
