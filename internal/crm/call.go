@@ -53,6 +53,8 @@ type call struct {
 	seen time.Time
 	// asked: other connectors' data of the call were looked for.
 	asked bool
+	// shared is the entry of its router key; nil while the connector is alone.
+	shared *sharedCall
 	// ringing: as far as read, somebody is still being called.
 	ringing bool
 	docText string // the attached data as last written

@@ -72,6 +72,7 @@ type Connector struct {
 	// answering are requests whose answers are on their way to SAP, by user.
 	answering map[agentKey][]*operation
 	recent    map[routerKey]*remembered
+	shares    *sharing
 	touched   []*agent
 	flushing  bool
 	idBase    string
@@ -96,6 +97,7 @@ func New(cfg Config) (*Connector, error) {
 		agents:    map[agentKey]*agent{}, byAgent: map[acdKey]*agent{}, byDevice: map[acdKey]*agent{},
 		calls: map[callKey]*call{}, items: map[string]*item{}, recent: map[routerKey]*remembered{},
 	}
+	c.shares = &sharing{c: c, byKey: map[routerKey]*sharedCall{}}
 	c.st = newStrand(func(v any) {
 		c.stats.panics.Add(1)
 		c.log.Error("crm: defect met, going on", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))

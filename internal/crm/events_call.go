@@ -112,6 +112,7 @@ func (c *Connector) changed(cl *call) {
 
 // fill merges call data into a call.
 func (c *Connector) fill(cl *call, u *update) {
+	was := routerOf(cl)
 	fresh := !cl.data.router.valid() && u.router.valid()
 	if cl.data.merge(u) {
 		cl.version++
@@ -119,6 +120,9 @@ func (c *Connector) fill(cl *call, u *update) {
 	}
 	if fresh {
 		c.recall(&cl.data)
+	}
+	if routerOf(cl) != was {
+		c.follow(cl)
 	}
 }
 
@@ -238,6 +242,7 @@ func (c *Connector) renamed(cl *call, was, now connection) *call {
 					return nil
 				}
 				to.data.inherit(&cl.data)
+				c.follow(to)
 			}
 			c.move(it, to, now)
 			if to != cl && cl.alive() == 0 {
@@ -578,6 +583,7 @@ func (c *Connector) forgetCall(cl *call) {
 	if c.calls[cl.key] == cl {
 		delete(c.calls, cl.key)
 	}
+	c.left(cl)
 	c.remember(cl.data.router, &cl.data)
 }
 

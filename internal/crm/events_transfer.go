@@ -103,6 +103,7 @@ func (c *Connector) joined(j *join) {
 	if second != nil && second != to {
 		to.data.inherit(&second.data)
 	}
+	c.follow(to)
 	if to.data.customer == "" && held != nil && len(held.remote) > 0 {
 		to.data.customer = held.remote[0]
 	}

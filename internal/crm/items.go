@@ -46,7 +46,7 @@ func (c *Connector) attach(it *item, cl *call, conn connection) {
 }
 
 // detach takes an item out of its call's list; the item still knows the call.
-func detach(it *item) {
+func (c *Connector) detach(it *item) {
 	cl := it.call
 	if cl == nil {
 		return
@@ -54,6 +54,7 @@ func detach(it *item) {
 	for i, o := range cl.items {
 		if o == it {
 			cl.items = append(cl.items[:i], cl.items[i+1:]...)
+			c.left(cl)
 			return
 		}
 	}
@@ -219,6 +220,7 @@ func (c *Connector) linkParent(consult *item) {
 	}
 	cl.data.inherit(&orig.call.data)
 	cl.version++
+	c.follow(cl)
 	for _, it := range cl.items {
 		if it != consult && it.ag != consult.ag {
 			// The other side was offered before the switch told which call it is.
@@ -238,12 +240,13 @@ func (c *Connector) bind(it *item, cl *call, conn connection) {
 		return
 	}
 	if it.call != nil {
-		detach(it)
+		c.detach(it)
 	}
 	c.attach(it, cl, conn)
 	if it.wantData != nil {
 		cl.data.doc = it.wantData
 		cl.version++
+		c.share(cl, it.wantData)
 		it.wantData = nil
 	}
 	if it.isConsult {
@@ -282,7 +285,7 @@ func (c *Connector) setStatus(it *item, s status) {
 // call whose id may be new.
 func (c *Connector) move(it *item, cl *call, conn connection) {
 	if it.call != cl {
-		detach(it)
+		c.detach(it)
 		it.call = cl
 		cl.items = append(cl.items, it)
 		cl.ended = false
@@ -408,7 +411,7 @@ func (c *Connector) dropItem(it *item) {
 	if it.timer != nil {
 		it.timer.Stop()
 	}
-	detach(it)
+	c.detach(it)
 	delete(c.items, it.id)
 }
 

@@ -81,7 +81,7 @@ func (c *Connector) watchStore() {
 func (c *Connector) stored(e ds104.Event) {
 	if e.Kind == ds104.EventPut && strings.HasPrefix(e.Entry.Key, keyLive) &&
 		e.Entry.Key != keyLive+url.PathEscape(c.cfg.Instance) {
-		c.store.others.Store(true)
+		c.withOthers()
 	}
 	switch {
 	case e.Kind == ds104.EventPut && strings.HasPrefix(e.Entry.Key, keyOwners):

@@ -278,7 +278,7 @@ func (c *Connector) flushStore(ctx context.Context) error {
 				s.timer = nil
 			}
 			s.start()
-			left = len(s.queue) + s.writing
+			left = len(s.queue) + s.writing + c.shares.flush()
 		}); err != nil {
 			return err
 		}
@@ -514,6 +514,7 @@ func (c *Connector) reviveItem(a *agent, r *itemRecord) *item {
 	}
 	d.customer = firstOf(d.customer, r.Customer)
 	d.router = routerKey{r.Router[0], r.Router[1]}
+	c.fetchShared(cl)
 	d.ani, d.dnis = firstOf(d.ani, r.ANI), firstOf(d.dnis, r.DNIS)
 	cl.calling, cl.called = firstOf(cl.calling, r.Calling), firstOf(cl.called, r.Called)
 	for i, v := range r.Vars {

@@ -348,7 +348,7 @@ func (c *Connector) blindTransfer(op *operation, it *item, can func(capSet) erro
 		return nil, err
 	}
 	c.remember(it.call.data.router, &it.call.data)
-	c.share(it.call)
+	c.shareAgain(it.call)
 	c.control(op, it, &cti.TransferCallReq{PeripheralID: it.call.key.peripheral,
 		ActiveConnectionCallID: it.conn.Call, ActiveConnectionDeviceIDType: it.conn.Type, ActiveConnectionDeviceID: it.conn.Dev,
 		HeldConnectionCallID: nullCall, HeldConnectionDeviceIDType: cti.ConnectionDeviceIDTypeNone,
@@ -483,8 +483,8 @@ func (c *Connector) startCall(n *item, req cti.Request, id func(cti.Confirm) (co
 func (c *Connector) swapCalls(n, o *item) {
 	ncl, nconn, ncons := n.call, n.conn, n.status
 	ocl, oconn, ocons := o.call, o.conn, o.status
-	detach(n)
-	detach(o)
+	c.detach(n)
+	c.detach(o)
 	n.call, o.call = nil, nil
 	c.bind(n, ocl, oconn)
 	n.status = ocons

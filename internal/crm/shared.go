@@ -1,17 +1,15 @@
 package crm
 
 import (
-	"context"
-	"encoding/json"
-	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/internal/backoff"
+	"github.com/connects-go/connects/internal/crm/attached"
 )
 
 // keyCalls is where connectors that share a store leave what SAP attached to a
-// call, under the router key that the call keeps across the enterprise: the next
+// call, under the router key that the call keeps across the enterprise: another
 // agent of the call may be served by another connector. It is not used while a
 // connector is alone.
 const keyCalls = "crm/calls/"
@@ -20,11 +18,51 @@ const keyCalls = "crm/calls/"
 // (CCE reference, section 11.5).
 const sharedFor = 8 * time.Hour
 
+// maxSharedBytes bounds what waits to be written: what is above it stays here.
+const maxSharedBytes = 64 << 20
+
+// sharedOverhead is what one key that waits takes beside its document.
+const sharedOverhead = 512
+
 // sharedData is the saved form.
 type sharedData struct {
 	Doc      string `json:"doc,omitempty"`
 	Customer string `json:"cust,omitempty"`
 }
+
+// sharedDoc is what the store has under a key; revision zero: not known.
+type sharedDoc struct {
+	rev      ds104.Revision
+	doc      *attached.Document
+	customer string
+}
+
+// sharedCall is the calls of one router key, here and at other connectors. All of
+// them show the document of the store and, over it, the parts that SAP attached
+// here and that are not in the store yet. A write is bound to the revision that it
+// was made from, so two connectors that attach at once both keep their parts; of
+// one part the later write stays. It belongs to the strand.
+type sharedCall struct {
+	key   routerKey
+	calls []*call
+	base  sharedDoc
+	// own are the parts that wait to be written, sent those on their way.
+	own, sent *attached.Document
+	since     time.Time // of the newest own part
+	held      int       // bytes counted for own and sent
+
+	read     bool // the store has to be read
+	conflict bool // because a write met another revision
+	force    bool // write without a condition: no side of the store decides
+	clashes  int  // writes in a row that met another revision
+	queued   bool
+	busy     bool // a read or a write is under way
+	timer    *time.Timer
+	wait     backoff.Backoff
+}
+
+// known tells whether the connectors have a common document for the key.
+func (e *sharedCall) known() bool { return e.base.doc != nil || e.own != nil || e.sent != nil }
 
 // routerOf is the router key by which the data of a call are shared: its own, or
 // that of the call for which it is a consultation.
@@ -38,56 +76,153 @@ func routerOf(cl *call) routerKey {
 	return routerKey{}
 }
 
-func (k routerKey) path() string {
-	return keyCalls + strconv.FormatUint(uint64(k.day), 10) + "-" + strconv.FormatUint(uint64(k.call), 10)
+// enlist puts a call into the table of its router key, and gives it what is known
+// there. It returns nil when the connector is alone or the call has no key.
+func (c *Connector) enlist(cl *call) *sharedCall {
+	if !c.store.others.Load() {
+		return nil
+	}
+	k := routerOf(cl)
+	if cl.shared != nil && cl.shared.key == k {
+		return cl.shared
+	}
+	c.unlist(cl)
+	if !k.valid() {
+		return nil
+	}
+	e := c.shares.byKey[k]
+	if e == nil {
+		e = &sharedCall{key: k}
+		c.shares.byKey[k] = e
+	}
+	e.calls = append(e.calls, cl)
+	cl.shared = e
+	c.show(e)
+	return e
 }
 
-// share leaves the data of a call for other connectors. Nothing waits for it.
-func (c *Connector) share(cl *call) {
-	k := routerOf(cl)
-	if !c.store.others.Load() || !k.valid() || cl.data.doc == nil {
+func (c *Connector) unlist(cl *call) {
+	e := cl.shared
+	if e == nil {
 		return
 	}
-	b, err := json.Marshal(sharedData{Doc: cl.data.doc.String(), Customer: cl.data.customer})
-	if err != nil {
-		return
-	}
-	c.work.Go(func() {
-		ctx, cancel := context.WithTimeout(c.ctx, c.cfg.RequestTimeout)
-		defer cancel()
-		if _, err := c.store.s.Put(ctx, k.path(), b, ds104.PutOptions{TTL: sharedFor}); err != nil {
-			c.stats.saveErrors.Add(1)
-			c.log.Warn("crm: attached data not shared", slog.String("err", err.Error()))
+	cl.shared = nil
+	for i, o := range e.calls {
+		if o == cl {
+			e.calls = append(e.calls[:i], e.calls[i+1:]...)
+			break
 		}
-	})
+	}
+	c.shares.tidy(e)
+}
+
+// left unlists a call that is in no table and that no item shows.
+func (c *Connector) left(cl *call) {
+	if c.calls[cl.key] != cl && len(cl.items) == 0 {
+		c.unlist(cl)
+	}
+}
+
+// follow has the store read for a call that has a document from elsewhere, such
+// as the call before it, when the connectors have none in common: the store's
+// counts, and when it has none this one is shared.
+func (c *Connector) follow(cl *call) {
+	if e := c.enlist(cl); e != nil && !e.known() && cl.data.doc != nil {
+		c.shares.look(e)
+	}
 }
 
 // fetchShared looks for what another connector left for a call that has just
 // been offered. What is found is told as a change of the call.
 func (c *Connector) fetchShared(cl *call) {
-	k := routerOf(cl)
-	if cl.asked || !c.store.others.Load() || !k.valid() || cl.data.doc != nil {
+	if e := c.enlist(cl); e != nil && !cl.asked {
+		cl.asked = true
+		c.shares.look(e)
+	}
+}
+
+// share leaves parts that SAP attached to a call, which shows them already, for
+// other connectors. Nothing waits for it.
+func (c *Connector) share(cl *call, parts *attached.Document) {
+	e := c.enlist(cl)
+	if e == nil || parts.Len() == 0 {
 		return
 	}
-	cl.asked = true
-	c.work.Go(func() {
-		ctx, cancel := context.WithTimeout(c.ctx, c.cfg.RequestTimeout)
-		defer cancel()
-		e, err := c.store.s.Get(ctx, k.path())
-		var d sharedData
-		if err != nil || json.Unmarshal(e.Value, &d) != nil {
-			return
+	if !e.known() {
+		parts = cl.data.doc
+	}
+	if c.shares.bytes+parts.Len()+sharedOverhead > maxSharedBytes {
+		c.stats.saveErrors.Add(1)
+		c.log.Error("crm: attached data not shared, too much waits for the store")
+		return
+	}
+	e.own, e.since = c.merged(e.own, parts), time.Now()
+	c.shares.clean(e)
+	c.show(e)
+	c.shares.enqueue(e)
+}
+
+// shareAgain leaves what a call has when it is about to go to another place.
+func (c *Connector) shareAgain(cl *call) {
+	if e := c.enlist(cl); e != nil && !e.known() {
+		c.share(cl, cl.data.doc)
+	}
+}
+
+// merged puts parts over a document. Together above the limits, which each of
+// them keeps, the newer one stays alone.
+func (c *Connector) merged(d, over *attached.Document) *attached.Document {
+	m, err := d.Merge(over, c.limits())
+	if err != nil {
+		return over
+	}
+	return m
+}
+
+// view is the document that the calls of a key show.
+func (c *Connector) view(e *sharedCall) *attached.Document {
+	return c.merged(c.merged(e.base.doc, e.sent), e.own)
+}
+
+func sameDoc(a, b *attached.Document) bool {
+	return a == b || a.Len() == b.Len() && a.String() == b.String()
+}
+
+// show gives the calls of a key its document, and tells the agents where it is new.
+func (c *Connector) show(e *sharedCall) {
+	if !e.known() {
+		return
+	}
+	v := c.view(e)
+	for _, cl := range e.calls {
+		cl.data.customer = firstOf(cl.data.customer, e.base.customer)
+		if sameDoc(cl.data.doc, v) {
+			continue
 		}
-		c.apply(func() {
-			if cl.data.doc != nil {
-				return
+		cl.data.doc = v
+		cl.version++
+		for _, it := range cl.items {
+			if it.status.final() {
+				it.told.version = cl.version // over for him, but a late reason goes on from here
+				continue
 			}
-			cl.data.doc = c.savedDoc(d.Doc)
-			cl.data.customer = firstOf(cl.data.customer, d.Customer)
-			cl.version++
-			c.changed(cl)
-		})
-	})
+			c.touch(it.ag)
+		}
+	}
+}
+
+// take applies what the store has. What is older than what is known, such as our
+// own write that comes back, changes nothing.
+func (c *Connector) take(e *sharedCall, got sharedDoc) {
+	if got.rev <= e.base.rev && !e.conflict {
+		return
+	}
+	if e.sent != nil && sameDoc(got.doc, c.merged(e.base.doc, e.sent)) {
+		e.sent = nil // our write has arrived before its answer
+	}
+	e.base, e.conflict = got, false
+	c.shares.clean(e)
+	c.show(e)
 }
 
 // consultOf ties a consultation call to its original call by what the switch
@@ -106,4 +241,5 @@ func (c *Connector) consultOf(per, id, original uint32) {
 	cl.data.inherit(&from.data)
 	cl.version++
 	c.changed(cl)
+	c.follow(cl)
 }
