@@ -121,6 +121,7 @@ func startSite(t *testing.T, name string, peripheral uint32, st ds104.Store, log
 	}
 	cfg := config()
 	cfg.Instance, cfg.Store, cfg.Logger = name, st, log
+	cfg.Attached.ECC = []string{"ECC.user.ced"}
 	cfg.Links = []crm.LinkConfig{{Name: "pg", Peripherals: []crm.PeripheralConfig{{ID: peripheral}}}}
 	w = connectTo(t, cfg, pg, nw)
 	return w, func() { w.close(); pg.Close() }

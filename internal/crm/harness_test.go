@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/ds104"
@@ -129,6 +130,7 @@ type sapEvent struct {
 	Call  *ici.PhoneCall
 	User  *ici.User
 	End   *ici.TextElement
+	At    time.Time
 }
 
 func (f *fakeSAP) Subscribe(s ici.Subscription) error {
@@ -155,7 +157,7 @@ func (f *fakeSAP) Notify(k ici.SubscriptionKey, e ici.Event) error {
 }
 
 func (f *fakeSAP) add(k ici.SubscriptionKey, e *ici.Event) {
-	ev := sapEvent{AppID: k.AppID, Op: e.Op, Item: e.Item}
+	ev := sapEvent{AppID: k.AppID, Op: e.Op, Item: e.Item, At: time.Now()}
 	for _, p := range e.Params {
 		switch v := p.Value.(type) {
 		case *ici.PhoneCall:

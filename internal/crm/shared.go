@@ -219,6 +219,8 @@ func (c *Connector) take(e *sharedCall, got sharedDoc) {
 	}
 	if e.sent != nil && sameDoc(got.doc, c.merged(e.base.doc, e.sent)) {
 		e.sent = nil // our write has arrived before its answer
+	} else {
+		c.stats.shareTaken.Add(1)
 	}
 	e.base, e.conflict = got, false
 	c.shares.clean(e)

@@ -143,6 +143,7 @@ func (s *sharing) written(e *sharedCall, at ds104.Revision, wrote sharedDoc, err
 			e.base = wrote
 		}
 		e.force, e.clashes = false, 0
+		c.stats.shareWrites.Add(1)
 		e.wait.Reset()
 	case sent == nil:
 		// The watch has shown that it arrived.
@@ -260,16 +261,19 @@ func (c *Connector) decodeShared(v ds104.Entry) (got sharedDoc, ok bool) {
 	return got, got.doc.Len() > 0
 }
 
-// flush begins again what waits for its next attempt, and returns how much is
-// under way; for Stop.
-func (s *sharing) flush() int {
+// flush begins again what waits for its next attempt, and returns how many calls
+// are not written yet; for Stop.
+func (s *sharing) flush() (left int) {
 	for _, e := range s.byKey {
 		if e.timer != nil && e.timer.Stop() {
 			e.timer = nil
 			s.enqueue(e)
 		}
+		if e.own != nil || e.sent != nil {
+			left++
+		}
 	}
-	return s.busy + len(s.queue)
+	return left
 }
 
 // withOthers begins to share: another connector uses the store.

@@ -9,7 +9,7 @@ import (
 type counters struct {
 	events, requests, requestErrors, served, faults, notified, notifyErrors atomic.Uint64
 	linkLosses, gone, saves, saveErrors, saveConflicts, adopted, lost       atomic.Uint64
-	callsRefused, dataRefused, panics                                       atomic.Uint64
+	callsRefused, dataRefused, panics, shareWrites, shareTaken              atomic.Uint64
 	lastRequest                                                             atomic.Int64
 }
 
@@ -40,6 +40,10 @@ type Stats struct {
 	CallsRefused  uint64 // calls above MaxCalls
 	DataRefused   uint64 // call data that the switch did not take
 	Defects       uint64 // panics that were caught
+
+	Shared       int    // router keys whose attached data are followed; 0 while the connector is alone
+	SharedWrites uint64 // attached data written for other connectors
+	SharedTaken  uint64 // attached data taken from them
 
 	LastRequest time.Time // of SAP; zero: none yet
 	Links       []LinkStats
@@ -96,12 +100,13 @@ func (c *Connector) Stats() Stats {
 		Saves: c.stats.saves.Load(), SaveErrors: c.stats.saveErrors.Load(), SaveConflicts: c.stats.saveConflicts.Load(),
 		Adopted: c.stats.adopted.Load(), Lost: c.stats.lost.Load(), CallsRefused: c.stats.callsRefused.Load(),
 		DataRefused: c.stats.dataRefused.Load(), Defects: c.stats.panics.Load(),
+		SharedWrites: c.stats.shareWrites.Load(), SharedTaken: c.stats.shareTaken.Load(),
 	}
 	if t := c.stats.lastRequest.Load(); t != 0 {
 		s.LastRequest = time.Unix(0, t)
 	}
 	c.look(func() {
-		s.Agents, s.Calls = len(c.agents), len(c.calls)
+		s.Agents, s.Calls, s.Shared = len(c.agents), len(c.calls), len(c.shares.byKey)
 		for _, a := range c.agents {
 			if a.rec.LoggedOn {
 				s.LoggedOn++
