@@ -2,6 +2,7 @@ package crm_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ type distant struct {
 	mu    sync.Mutex
 	deaf  bool // changes of shared data are not told
 	broke chan struct{}
-	down  error // of reads and writes of shared data
+	down  error // of reads and writes of shared data; ErrUndecided: of conditional writes
 	lost  int   // answers of writes of shared data that do not come back
 }
 
@@ -78,7 +79,7 @@ func (d *distant) there(ctx context.Context, key string) error {
 }
 
 func (d *distant) Get(ctx context.Context, key string) (ds104.Entry, error) {
-	if err := d.there(ctx, key); err != nil {
+	if err := d.there(ctx, key); err != nil && !errors.Is(err, ds104.ErrUndecided) {
 		return ds104.Entry{}, err
 	}
 	e, err := d.Store.Get(ctx, key)
@@ -89,7 +90,8 @@ func (d *distant) Get(ctx context.Context, key string) (ds104.Entry, error) {
 }
 
 func (d *distant) Put(ctx context.Context, key string, value []byte, o ds104.PutOptions) (ds104.Revision, error) {
-	if err := d.there(ctx, key); err != nil {
+	bound := o.IfAbsent || o.IfRevision != 0
+	if err := d.there(ctx, key); err != nil && (bound || !errors.Is(err, ds104.ErrUndecided)) {
 		return 0, err
 	}
 	rev, err := d.Store.Put(ctx, key, value, o)
@@ -102,7 +104,11 @@ func (d *distant) Put(ctx context.Context, key string, value []byte, o ds104.Put
 		}
 		d.mu.Unlock()
 	}
-	if back := d.travel(ctx, time.Now().Add(d.way)); back != nil || lost {
+	way := d.way
+	if lost {
+		way += 5 * time.Second // until somebody notices
+	}
+	if back := d.travel(ctx, time.Now().Add(way)); back != nil || lost {
 		return 0, ds104.ErrInterrupted
 	}
 	return rev, err

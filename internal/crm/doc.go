@@ -47,6 +47,22 @@
 // other. An item whose call goes on at another place ends with the text
 // "takenElsewhere".
 //
+// # Agents of other connectors
+//
+// Connectors that share a store also share what SAP attaches, under the router key
+// that a call keeps over transfer and conference. What an agent attaches is written
+// behind, of one key one write at a time and the newest last; one watch brings it to
+// the calls of that key at the other connectors, whose agents are told as of any
+// change. So nothing on an agent's way waits for the store, a document that is
+// overtaken by the call comes later, and the time from one agent to the other is one
+// way to the store and one from it (with a Pair: the write on the deciding side).
+//
+// A write is bound to the revision that it was made from, and made anew on what
+// another connector wrote meanwhile: of different parts of the document both stay,
+// of the same part that with the higher revision. While no side of the store decides
+// it is not bound, and the higher revision stays as a whole. The variables of the
+// call travel with the call, not here. A connector that is alone does none of this.
+//
 // # What the references leave open
 //
 // This table is where the package decides. Everything else follows the ICI
@@ -83,6 +99,9 @@
 //	ended items                        answer for 60 s: drop again, late wrap-up data
 //	END_CALL                           of one party when the peripheral begins calls once per
 //	                                   party, else of the call; learned from what comes
+//	attached data without a router key not shared between connectors
+//	late reason of an agent who is out goes to the agents who are in; they change nothing
+//	                                   that SAP is told about his ended item
 //	call ids                           unique within a peripheral at a time, as in CCE
 //	AGENT_STATE_EVENT                  MRD 1 and below is the telephone
 package crm

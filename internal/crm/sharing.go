@@ -236,9 +236,7 @@ func (s *sharing) get(e *sharedCall) {
 func (s *sharing) absent(e *sharedCall) {
 	switch {
 	case e.conflict:
-		// It has expired since.
-		e.own = s.c.merged(e.base.doc, e.own)
-		e.base.rev, e.conflict = 0, false
+		e.base.rev, e.conflict = 0, false // it has expired since; the next write brings all of it
 	case !e.known():
 		for _, cl := range e.calls {
 			if cl.data.doc.Len() > 0 {
@@ -265,7 +263,8 @@ func (c *Connector) decodeShared(v ds104.Entry) (got sharedDoc, ok bool) {
 // are not written yet; for Stop.
 func (s *sharing) flush() (left int) {
 	for _, e := range s.byKey {
-		if e.timer != nil && e.timer.Stop() {
+		if e.timer != nil { // does nothing any more, also when it has just fired
+			e.timer.Stop()
 			e.timer = nil
 			s.enqueue(e)
 		}

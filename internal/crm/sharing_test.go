@@ -223,6 +223,7 @@ func TestConferenceAcrossConnectors(t *testing.T) {
 					begin := time.Now()
 					for i := range 5 {
 						s.first.setDoc("U1", s.a, appPart("ERP", fmt.Sprintf("Zoë %d", i)))
+						s.first.setDoc("U1", s.a, appPart(fmt.Sprintf("P%d", i), "ř"))
 					}
 					s.agree("first agent", appPart("ERP", "Zoë 4"))
 					docs := s.second.documents(s.b)
@@ -239,10 +240,13 @@ func TestConferenceAcrossConnectors(t *testing.T) {
 					}
 					// One write was under way, one took all that came meanwhile.
 					if puts := s1.puts.Load(); puts > 2 {
-						t.Errorf("%d writes for five changes", puts)
+						t.Errorf("%d writes for ten changes", puts)
 					}
 					if own := s.first.documents(s.a); len(own) > 0 {
 						t.Errorf("the first agent was told of his own change: %+v", own)
+					}
+					if d := docs[0].At.Sub(begin); d > 1100*time.Millisecond {
+						t.Errorf("told after %v, want one way to the store and one from it", d)
 					}
 					t.Logf("first to second: %v, the last %v", docs[0].At.Sub(begin), docs[len(docs)-1].At.Sub(begin))
 					begin = time.Now()
@@ -259,6 +263,30 @@ func TestConferenceAcrossConnectors(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A consultation that the router sends to another peripheral has a key of its own:
+// the consulted agent sees the document of the original call, and follows it.
+func TestConsultationAcrossConnectors(t *testing.T) {
+	bubble(t, 20*time.Millisecond, 20*time.Millisecond, nil, func(t *testing.T, _ *ds104.Memory, s1, s2 *distant) {
+		sites(t, s1, s2, func(s *two) {
+			orig := s.routed()
+			s.first.setDoc("U1", s.a, appPart("ERP", "původní"))
+			s.first.must("U1", ici.OpPhoneCallConsult, text(ici.ParamPhoneCallID, s.a), text(ici.ParamDestination, "5002"))
+			s.first.settle()
+			for _, c := range s.first.pg.Calls() {
+				if c.RouterKey != "" && c.RouterKey != orig.RouterKey {
+					s.arrive(c)
+				}
+			}
+			s.settle()
+			_, s.b = s.second.who("offered")
+			s.second.op("U2", ici.OpPhoneCallAccept, s.b)
+			s.agree("offered", appPart("ERP", "původní"))
+			s.first.setDoc("U1", s.a, appPart("CRM", "změna"))
+			s.agree("changed", appPart("ERP", "původní"), appPart("CRM", "změna"))
+		})
+	})
 }
 
 // Both agents attach at the same moment: both keep their parts, of the part that
@@ -371,7 +399,7 @@ func TestConferenceWhileSidesDie(t *testing.T) {
 
 // A write that fails is tried again, also when the call has ended here.
 func TestShareIsTriedAgain(t *testing.T) {
-	for _, err := range []error{ds104.ErrDown, ds104.ErrFull, ds104.ErrUndecided, ds104.ErrInterrupted} {
+	for _, err := range []error{ds104.ErrDown, ds104.ErrFull, ds104.ErrInterrupted} {
 		t.Run(err.Error(), func(t *testing.T) {
 			bubble(t, time.Millisecond, time.Millisecond, nil, func(t *testing.T, _ *ds104.Memory, s1, s2 *distant) {
 				sites(t, s1, s2, func(s *two) {
@@ -397,6 +425,21 @@ func TestShareIsTriedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While no side of the store decides, writes go on without a condition.
+func TestShareWhenNoSideDecides(t *testing.T) {
+	bubble(t, time.Millisecond, time.Millisecond, nil, func(t *testing.T, _ *ds104.Memory, s1, s2 *distant) {
+		sites(t, s1, s2, func(s *two) {
+			s.conference()
+			s1.setDown(ds104.ErrUndecided)
+			s2.setDown(ds104.ErrUndecided)
+			s.first.setDoc("U1", s.a, appPart("ERP", "indécis"))
+			s.agree("first", appPart("ERP", "indécis"))
+			s.second.setDoc("U2", s.b, appPart("CRM", "nerozhodně"))
+			s.agree("second", appPart("ERP", "indécis"), appPart("CRM", "nerozhodně"))
+		})
+	})
 }
 
 // Entries of other calls, and what cannot be read, come and go: our agents hear
@@ -461,11 +504,14 @@ func TestShareBeforeStop(t *testing.T) {
 		sites(t, s1, s2, func(s *two) {
 			c := s.routed()
 			key = sharedKeys + c.RouterKey[:strings.LastIndex(c.RouterKey, "-")]
+			s1.setDown(ds104.ErrDown)
 			s.first.setDoc("U1", s.a, appPart("ERP", "eins"))
-			s.first.setDoc("U1", s.a, appPart("ERP", "zwei ü"))
+			s.settle()
+			s1.setDown(nil)
+			s.first.setDoc("U1", s.a, appPart("CRM", "zwei ü"))
 		})
 		e, err := m.Get(t.Context(), key)
-		if err != nil || !strings.Contains(string(e.Value), "zwei ü") {
+		if err != nil || !strings.Contains(string(e.Value), "eins") || !strings.Contains(string(e.Value), "zwei ü") {
 			t.Errorf("in the store: %s, %v", e.Value, err)
 		}
 	})
@@ -483,6 +529,7 @@ func TestShareWithoutAnswer(t *testing.T) {
 					}
 					s1.lose(1)
 					s.first.setDoc("U1", s.a, appPart("ERP", "einmal é"))
+					time.Sleep(8 * time.Second)
 					s.agree("answer lost", appPart("ERP", "einmal é"))
 					if n := s1.puts.Load(); n != 1 {
 						t.Errorf("written %d times", n)
@@ -493,8 +540,16 @@ func TestShareWithoutAnswer(t *testing.T) {
 					if docs := s.first.documents(s.a); len(docs) != 0 {
 						t.Errorf("the first agent was told %d documents", len(docs))
 					}
+					s1.lose(1)
 					s.first.setDoc("U1", s.a, appPart("ERP", "zweimal"))
-					s.agree("later", appPart("ERP", "zweimal"))
+					s.settle() // the second agent sees it and changes it before it is clear that the answer is lost
+					s.second.setDoc("U2", s.b, appPart("ERP", "dreimal"))
+					time.Sleep(8 * time.Second)
+					if !deaf {
+						s.agree("later", appPart("ERP", "dreimal"))
+						return
+					}
+					s.agree("later")
 				})
 			})
 		})
@@ -514,10 +569,9 @@ func TestThereAndBack(t *testing.T) {
 			s.settle()
 			_, s.b = s.second.who("offered")
 			s.second.op("U2", ici.OpPhoneCallAccept, s.b)
+			s.first.sap.take()
 			s.second.setDoc("U2", s.b, appPart("ERP", "zurück ś"))
 			s.settle()
-			s.first.sap.take()
-			s.second.sap.take()
 			s.first.setDoc("U1", s.a, appPart("WRAP", "spät"))
 			s.settle()
 			got := s.second.data("U2", s.b)
