@@ -147,6 +147,9 @@ func TestSessionLimitHoldsForEveryKindOfItem(t *testing.T) {
 		deliver(sap, m, envelopeOpen+body+envelopeClose, nil) // a repetition is not rejected again
 	}
 	must(t, sap.Close()) // waits for the rejections
+	srv.Close()          // and for what was noted of them
+	mu.Lock()
+	defer mu.Unlock()
 	all := strings.Join(bodies, "")
 	for _, want := range []string{"<m:reject xmlns:m=\"urn:IciPhoneCallInterface\"", "<m:reject xmlns:m=\"urn:IciChatInterface\"", "<m:reject xmlns:m=\"urn:IciActionItemInterface\""} {
 		if strings.Count(all, want) > 1 {
