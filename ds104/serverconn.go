@@ -90,6 +90,9 @@ func (c *serverConn) run() {
 	var writer sync.WaitGroup
 	writer.Go(c.out.run)
 	err := c.read()
+	if c.journal != nil { // what was taken over goes to the disk, and to watchers
+		c.journal.flush()
+	}
 	c.mu.Lock()
 	for _, stop := range c.watches {
 		stop()
