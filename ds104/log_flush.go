@@ -166,7 +166,7 @@ func (j *journal) finish(f *flight, err error) {
 	j.mu.Unlock()
 	close(b.done)
 	for _, o := range b.outs {
-		o.release(b.last, err)
+		o.release(j.durable.Load(), err) // after a failure no further than before it
 	}
 	for _, s := range over {
 		_ = s.f.Close() // its blocks are on the disk

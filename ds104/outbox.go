@@ -110,6 +110,9 @@ func (o *outbox) release(seq uint64, err error) {
 	for i := range o.marks {
 		o.marks[i].end -= end
 	}
+	if err != nil {
+		o.late, o.marks = nil, nil
+	}
 	o.mu.Unlock()
 	if err != nil {
 		o.close(err)
