@@ -19,7 +19,7 @@ const jumpsAre = "sec, nsec, mono := runtimeNow()"
 // clock without the C library, and Linux has no time namespace for it.
 func TestWallClockJumps(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds a test program")
+		t.Skip("SKIPPED with -short: builds a test program")
 	}
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	if err != nil {

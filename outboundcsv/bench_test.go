@@ -137,7 +137,7 @@ func BenchmarkProcess(b *testing.B) {
 	})
 	b.Run("python-csv", func(b *testing.B) {
 		if _, err := exec.LookPath("python3"); err != nil {
-			b.Skip("python3 is not installed")
+			b.Skip("SKIPPED: python3 is not installed (Debian package python3)")
 		}
 		run(b, "python3", "-c", python, in, filepath.Join(dir, "py.csv"))
 	})
