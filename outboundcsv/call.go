@@ -1,6 +1,7 @@
 package outboundcsv
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,7 +79,10 @@ func decodeCalls(r io.Reader, rows int, base int64, yield func(PlannedCall, erro
 		base--
 	}
 	lim := &limitReader{r: r, left: maxCall}
-	d := json.NewDecoder(lim)
+	in := bufio.NewReader(lim)
+	begin, ahead, err := skipBlanks(in)
+	base += ahead
+	d := json.NewDecoder(in)
 	d.DisallowUnknownFields()
 	var start, counted int64 // of the value, and bytes of all values before it
 	fail := func(err error) {
@@ -95,13 +99,14 @@ func decodeCalls(r io.Reader, rows int, base int64, yield func(PlannedCall, erro
 		}
 		yield(PlannedCall{}, err)
 	}
-	t, err := d.Token()
+	if err == nil && begin != '[' {
+		err = &SyntaxError{Msg: "want an array of planned calls"}
+	}
+	if err == nil {
+		_, err = d.Token()
+	}
 	if err != nil {
 		fail(err)
-		return
-	}
-	if t != json.Delim('[') {
-		fail(&SyntaxError{Msg: "want an array of planned calls"})
 		return
 	}
 	for d.More() {
@@ -126,12 +131,29 @@ func decodeCalls(r io.Reader, rows int, base int64, yield func(PlannedCall, erro
 	}
 	row++
 	if _, err := d.Token(); err != nil {
+		if _, ok := err.(*json.SyntaxError); ok { // the offset of a value's error is another one
+			err = &SyntaxError{Offset: d.InputOffset() + base, Row: row, Msg: err.Error()}
+		}
 		fail(err)
 		return
 	}
 	lim.left = maxCall
 	if _, err := d.Token(); err != io.EOF {
 		fail(&SyntaxError{Offset: d.InputOffset() + base, Row: row, Msg: "data after the end of the array"})
+	}
+}
+
+// skipBlanks skips what may be before a value, and returns how much that was and what comes.
+func skipBlanks(r *bufio.Reader) (next byte, blanks int64, err error) {
+	for {
+		c, err := r.ReadByte()
+		if err != nil {
+			return 0, blanks, err
+		}
+		if c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return c, blanks, r.UnreadByte()
+		}
+		blanks++
 	}
 }
 

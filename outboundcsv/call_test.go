@@ -1,6 +1,7 @@
 package outboundcsv_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ func collect(calls iter.Seq2[outboundcsv.PlannedCall, error]) (out []outboundcsv
 }
 
 var lists = []string{
-	"", " ", "[", "[]", " [ ] ", "[] x", "{}", "[{}]", "[{},{}]", "[{},]", "[,{}]", "[{} {}]", "[{}}", "null", "[null]", "[[]]", "[1]", `["a"]`,
+	"", " ", "[", "[]", " [ ] ", "[] x", "{}", "[{}]", "[{},{}]", "[{},]", "[,{}]", "[{} {}]", "[{}}", "[{},{}}", "[}", "}", " :", "null", "[null]", "[[]]", "[1]", `["a"]`,
 	`[{"id":"1","action":"add","firstName":"Jürgen","lastName":"Müller","phones":[{"number":"+49 6227 747474","ext":""},{"ext":"1"},{}],"timeZone":"Europe/Berlin","bias":-60,"dst":true,"custom":{"A":"b","C":"d"}}, {"id" : "2" , "phones" : [ ] , "custom" : { } }` + "\r\n\t ]\n ",
 	`[{"id":"\u0041\n\"\\\/\b\f\r\té"}]`, `[{"id":"\ud834\udd1e"}]`, `[{"id":"\ud834"}]`, `[{"id":"\u00zz"}]`, `[{"id":"\x"}]`, `[{"id":"` + "\xff" + `"}]`, "[{\"id\":\"a\tb\"}]",
 	`[{"ID":"1"}]`, `[{"\u0069d":"1"}]`, `[{"id":"1","id":"2"}]`, `[{"phones":[{"number":"1"}],"phones":[{"ext":"2"}]}]`, `[{"phones":[{"number":"1","number":"2"}]}]`, `[{"id":null}]`, `[{"phones":null,"custom":null,"bias":null,"dst":null}]`,
@@ -76,6 +77,12 @@ func FuzzReadCalls(f *testing.F) {
 		if diff := cmp.Diff(want, got); diff != "" || end != wantEnd {
 			t.Errorf("%q ends with %s, want %s; calls (-want +got):\n%s", in, end, wantEnd, diff)
 		}
+		var whole *json.SyntaxError
+		_, err := collectErr(outboundcsv.ReadCalls(strings.NewReader(in)))
+		if se, ok := err.(*outboundcsv.SyntaxError); ok && strings.HasPrefix(se.Msg, "invalid character ") &&
+			errors.As(json.Unmarshal([]byte(in), new(any)), &whole) && se.Offset != whole.Offset-1 {
+			t.Errorf("%q: %v; of the whole input encoding/json says byte %d", in, err, whole.Offset-1)
+		}
 	})
 }
 
@@ -93,6 +100,14 @@ func TestSyntaxErrorsNameTheByte(t *testing.T) {
 		{`[{"ID":"1"},{"ID":"2"} ,` + "\n" + ` {"id":x}]`, 3, 32, 32},
 		{`[{"id":"1"} {"id":"2"}]`, 2, 12, 12},
 		{`x`, 0, 0, 0},
+		{` }`, 0, 1, 1},
+		{"\r\n nulx", 0, 3, 6},
+		{`[{},{}}`, 3, 6, 6},
+		{`[}`, 1, 1, 1},
+		{`[,`, 1, 1, 1},
+		{`[{} }`, 2, 4, 4},
+		{` [ {} , } ]`, 2, 8, 8},
+		{"[{}] \n x", 2, 5, 7},
 		{`[{"id":"1"},{"id":"2"},{"id":3}]`, 3, 28, 30},
 		{`[{"id":1}]`, 1, 6, 8},
 		{`[{"ID":"1"},{"id":"2"},{"id":"3","bias":"4"}]`, 3, 39, 43},
