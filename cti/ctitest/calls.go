@@ -187,6 +187,14 @@ func (m *model) drop(l *leg, cause cti.EventCause) {
 	}
 }
 
+// queued says whether a party is a queue.
+func (c *call) queued() bool {
+	return slices.ContainsFunc(c.legs, func(l *leg) bool { return l.kind == legQueue })
+}
+
+// waits says whether the call has still to come to an agent.
+func (c *call) waits() bool { return c.pending != nil || c.queued() }
+
 // lives says whether enough parties are left for a call that the switch can see: two of them, or
 // one and a queue or an agent who waits for the call.
 func (c *call) lives() bool {

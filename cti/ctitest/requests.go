@@ -343,6 +343,9 @@ func (m *model) joinable(s *session, pid uint32, activeCall uint32, activeType c
 		return nil, nil, cfail(cti.ControlFailureCodeInvalidObjectState)
 	case active.call.consultOf != held.call || active.call.initiator != active.dev:
 		return nil, nil, cfail(cti.ControlFailureCodeInvalidObjectState)
+	case held.call.waits() && active.call.waits():
+		// Assumed: one call does not wait in two places.
+		return nil, nil, cfail(cti.ControlFailureCodeInvalidObjectState)
 	}
 	return active, held, nil
 }

@@ -146,7 +146,7 @@ func (m *model) arrive(r *reservation) {
 		// The phone was taken meanwhile: the call goes back to the queue.
 		m.abortPreCall(r)
 		m.refresh(a)
-		if !slices.ContainsFunc(c.legs, func(l *leg) bool { return l.kind == legQueue }) {
+		if !c.queued() {
 			m.enqueue(c, r.group, true)
 		}
 		return
@@ -194,7 +194,7 @@ func (m *model) cancelReservation(a *agent) {
 	m.abortPreCall(r)
 	a.reserved, r.call.pending = nil, nil
 	c := r.call
-	if !slices.ContainsFunc(c.legs, func(l *leg) bool { return l.kind == legQueue }) {
+	if !c.queued() {
 		m.enqueue(c, r.group, true)
 	}
 }

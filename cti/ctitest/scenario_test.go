@@ -242,6 +242,20 @@ func TestConsultAndWarmTransfer(t *testing.T) {
 	})
 }
 
+func TestTwoCallsInQueueAreNotJoined(t *testing.T) {
+	play(t, nil, func(w *world) {
+		c := w.bridge(cti.Version24)
+		c.do(login("1003", "2003"))
+		c.do(makeCall("2003", "5002"))
+		c.do(consult(1, "2003", "5002"))
+		c.request(transfer(2, 1, "2003"), `CONTROL_FAILURE_CONF CF_INVALID_OBJECT_STATE`)
+		c.request(conference(2, 1, "2003"), `CONTROL_FAILURE_CONF CF_INVALID_OBJECT_STATE`)
+		if n := len(w.pg.Calls()); n != 2 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
 func TestConferenceAndLeaving(t *testing.T) {
 	play(t, nil, func(w *world) {
 		c := talking(w)
