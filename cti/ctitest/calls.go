@@ -304,6 +304,10 @@ func (m *model) connectTo(c *call, l *leg, number string) {
 		return
 	}
 	x := m.external(number)
+	if x.Routed {
+		m.keyed(c)
+		m.dataUpdate(l, l.key(), nil)
+	}
 	m.reachedNetwork(l)
 	if x.Unreachable {
 		m.failAfter(l, x, cti.EventCauseDestNotObtainable)
@@ -410,6 +414,9 @@ func (m *model) bring(c *call, number string, front bool) {
 		return
 	}
 	x := m.external(number)
+	if x.Routed {
+		m.keyed(c)
+	}
 	far := m.addLeg(c, legExternal, number, cti.LocalConnectionStateAlerting)
 	far.called = true
 	if x.Busy || x.Unreachable {

@@ -141,6 +141,9 @@ type Config struct {
 	// FailoverDelay is how long after a stop of the active side the other becomes active.
 	FailoverDelay time.Duration
 
+	// FirstRouterKey is the call part of the first router key that the router gives here; 0 = 1. Gateways
+	// of one enterprise have one router, which gives no key twice: they need ranges that do not meet.
+	FirstRouterKey uint32
 	// RouteDelay is the time between the choice of an agent and the arrival of the call at the phone.
 	RouteDelay time.Duration
 	// Reservation is how long an agent waits for a routed call; 0 = DefaultReservation.
@@ -314,6 +317,9 @@ type External struct {
 	Busy, Unreachable bool
 	// HangUpAfter ends an answered call; 0 = never.
 	HangUpAfter time.Duration
+	// Routed: the number is one of the router's, which sends a call that is dialled to it to another
+	// peripheral. It gets a router key, and goes on there with CallSpec.RouterKey.
+	Routed bool
 }
 
 // Validate reports everything that is wrong with the configuration, joined; nil when nothing is.

@@ -275,3 +275,45 @@ func TestCallOfAnotherPeripheralKeepsItsKey(t *testing.T) {
 		}
 	}
 }
+
+// Gateways of one enterprise do not give the same keys, also to calls that the router
+// sends to another one.
+func TestFirstRouterKey(t *testing.T) {
+	for first, want := range map[uint32][2]string{0: {"-1-0", "-2-0"}, 1: {"-1-0", "-2-0"}, 5001: {"-5001-0", "-5002-0"}} {
+		cfg := ctitest.DefaultConfig(1)
+		cfg.FirstRouterKey = first
+		cfg.External["7002"] = ctitest.External{Routed: true}
+		pg := ctitest.New(cfg)
+		defer pg.Close()
+		id, err := pg.CustomerCall(t.Context(), ctitest.CallSpec{To: "5001"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := pg.PhoneDial("4001", "7002")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, id := range []uint32{id, out} {
+			if c, _ := pg.Call(id); !strings.HasSuffix(c.RouterKey, want[i]) {
+				t.Errorf("first %d: call %d has the key %q, want ...%s", first, i+1, c.RouterKey, want[i])
+			}
+		}
+	}
+}
+
+// The phone that dialled a number of the router is told the key.
+func TestRoutedToAnotherPeripheral(t *testing.T) {
+	cfg := ctitest.DefaultConfig(1)
+	cfg.External["7002"] = ctitest.External{Routed: true}
+	cfg.FirstRouterKey = 77
+	play(t, cfg, func(w *world) {
+		c := w.bridge(24)
+		if _, err := w.pg.PhoneDial("4001", "7002"); err != nil {
+			t.Fatal(err)
+		}
+		got := only(c.take(), cti.TypeCallDataUpdateEvent)
+		if len(got) != 1 || got[0].(*cti.CallDataUpdateEvent).RouterCallKeyCallID != 77 {
+			t.Errorf("told %v", got)
+		}
+	})
+}

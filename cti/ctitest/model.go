@@ -145,7 +145,7 @@ func newModel(pg *PG, cfg *Config) *model {
 		agentByID: map[string]*agent{}, byTarget: map[int32]*agent{},
 		devices: map[string]*device{}, groupByNo: map[uint32]*group{}, groupByDN: map[string]*group{},
 		ecc: map[string]*eccDef{}, calls: map[uint32]*call{}, ended: map[connKey]*leg{},
-		lastCall: 16777216, online: true, controller: true, configKey: 1,
+		lastCall: 16777216, lastRouted: max(cfg.FirstRouterKey, 1) - 1, online: true, controller: true, configKey: 1,
 	}
 	for _, g := range cfg.SkillGroups {
 		gr := &group{number: g.Number, id: g.ID, name: pg.encode(g.Name), dn: g.DialedNumber}

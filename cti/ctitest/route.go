@@ -11,11 +11,7 @@ import (
 // enqueue brings a call to a skill group: to an agent at once when one is available, else into the
 // queue. front puts it before the calls that wait already.
 func (m *model) enqueue(c *call, g *group, front bool) {
-	if c.key == (routerKey{}) {
-		c.key = m.routerKey()
-	} else {
-		c.key.seq++
-	}
+	m.keyed(c)
 	if c.lost {
 		if a := m.choose(g); a != nil {
 			m.reserve(c, g, a)
@@ -59,6 +55,15 @@ func (m *model) enqueue(c *call, g *group, front bool) {
 		m.startAudio(tell)
 	}
 	m.atEnd(m.dispatch)
+}
+
+// keyed gives a call that comes to the router its key, or the next target of that key.
+func (m *model) keyed(c *call) {
+	if c.key == (routerKey{}) {
+		c.key = m.routerKey()
+	} else {
+		c.key.seq++
+	}
 }
 
 func (m *model) routerKey() routerKey {
