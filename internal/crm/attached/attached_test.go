@@ -562,3 +562,29 @@ func TestCut(t *testing.T) {
 		})
 	}
 }
+
+func TestChangedAndMissing(t *testing.T) {
+	t.Parallel()
+	a := parse(t, root(app("A", "1"), app("B", "ž"), "<x>1</x>"))
+	b := parse(t, root(app("A", "2"), "<x>1</x>", app("C", "3")))
+	for _, tt := range []struct {
+		name string
+		got  *attached.Document
+		want string
+	}{
+		{"changed", a.Changed(b), prolog + root(app("A", "1"), app("B", "ž"))},
+		{"missing", a.Missing(b), prolog + root(app("B", "ž"))},
+		{"changed from itself", a.Changed(parse(t, a.String())), ""},
+		{"changed from nothing", a.Changed(nil), a.String()},
+		{"missing in nothing", a.Missing(nil), a.String()},
+		{"nothing changed", (*attached.Document)(nil).Changed(a), ""},
+		{"nothing missing", (*attached.Document)(nil).Missing(nil), ""},
+	} {
+		if diff := cmp.Diff(tt.want, tt.got.String()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", tt.name, diff)
+		}
+		if tt.got.Len() != len(tt.got.String()) {
+			t.Errorf("%s: Len is %d, the text has %d bytes", tt.name, tt.got.Len(), len(tt.got.String()))
+		}
+	}
+}

@@ -310,6 +310,41 @@ func (d *Document) Merge(in *Document, limits *Limits) (*Document, error) {
 	return out, nil
 }
 
+// Changed returns the parts of d that before does not have, or has otherwise.
+func (d *Document) Changed(before *Document) *Document {
+	return d.without(before, func(a, b *Part) bool { return a.same(*b) && a.XML == b.XML })
+}
+
+// Missing returns the parts of d that in has no part for.
+func (d *Document) Missing(in *Document) *Document {
+	return d.without(in, func(a, b *Part) bool { return a.same(*b) })
+}
+
+// without returns the parts of d that match none of o; nil when there are none.
+func (d *Document) without(o *Document, match func(a, b *Part) bool) *Document {
+	if d == nil || d == o {
+		return nil
+	}
+	if o == nil {
+		return d
+	}
+	out := &Document{}
+next:
+	for i := range d.parts {
+		for j := range o.parts {
+			if match(&d.parts[i], &o.parts[j]) {
+				continue next
+			}
+		}
+		out.parts = append(out.parts, d.parts[i])
+		out.size += len(d.parts[i].XML)
+	}
+	if len(out.parts) == 0 {
+		return nil
+	}
+	return out
+}
+
 // Application returns the part of one owner.
 func (d *Document) Application(id string) (Part, bool) {
 	if p := d.application(id); p != nil {
