@@ -80,9 +80,8 @@ func (c *Connector) setAttached(op *operation, it *item) (ici.Value, error) {
 	if err != nil {
 		return nil, c.docFault(op.r, err)
 	}
-	before := cl.data.doc
 	cl.data.doc = merged
-	c.copyToConsult(cl, before, d)
+	c.toConsult(cl, d)
 	changes := c.mapping.Apply(d, &cl.data.vars)
 	if len(changes) > 0 {
 		req := c.callDataReq(it, changes)
@@ -112,19 +111,6 @@ func (c *Connector) setAttached(op *operation, it *item) (ici.Value, error) {
 	c.remember(cl.data.router, &cl.data)
 	c.share(cl, d)
 	return ici.Text(""), nil
-}
-
-// copyToConsult gives the new document to consultation calls that still carry
-// the copy of the old one.
-func (c *Connector) copyToConsult(cl *call, before, parts *attached.Document) {
-	for _, it := range cl.items {
-		if p := it.partner; p != nil && p.isConsult && p.call != nil && p.call != cl && p.call.data.doc == before {
-			p.call.data.doc = cl.data.doc
-			p.call.version++
-			c.changed(p.call)
-			c.share(p.call, parts)
-		}
-	}
 }
 
 // callDataReq is SET_CALL_DATA_REQ for changed values.

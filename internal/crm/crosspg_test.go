@@ -107,11 +107,14 @@ func (p *sitePair) levelled(pairs ...*ds104.Pair) {
 }
 
 // startSite is a peripheral gateway of its own with a connector.
-func startSite(t *testing.T, name string, peripheral uint32, st ds104.Store, log *slog.Logger) (w *whole, end func()) {
+func startSite(t *testing.T, name string, peripheral uint32, st ds104.Store, log *slog.Logger, tune ...func(*ctitest.Config)) (w *whole, end func()) {
 	t.Helper()
 	nw := testnet.New()
-	pc := ctitest.DefaultConfig(2)
+	pc := ctitest.DefaultConfig(3)
 	pc.PeripheralID = peripheral
+	for _, f := range tune {
+		f(pc)
+	}
 	pc.Listen = func(side ctitest.SideID) (net.Listener, error) { return nw.Listen("pg-" + side.String() + ":42027") }
 	pg := ctitest.New(pc)
 	for _, s := range []ctitest.SideID{ctitest.A, ctitest.B} {

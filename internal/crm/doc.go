@@ -63,6 +63,36 @@
 // it is not bound, and the higher revision stays as a whole. The variables of the
 // call travel with the call, not here. A connector that is alone does none of this.
 //
+// # One call with several router keys
+//
+// A consultation that the router sends on has a router key of its own, and begins with
+// a copy of the document. What is attached to the original call from then on goes to
+// the consultation too, not the other way round. When both become one call by
+// CALL_CONFERENCED_EVENT, CALL_TRANSFERRED_EVENT or a connection that moves
+// (CALL_DATA_UPDATE_EVENT), the peripherals keep different keys for it, and only that
+// of the agent who joined them tells. His connector makes one of the keys:
+//
+//   - The smaller key, by day and number, is the root; normally it is that of the
+//     customer's call. All data are there. The other one becomes an alias: a record of
+//     the store that names a smaller key, kept as long as data. So there are no
+//     circles, and connectors that join the same or overlapping calls at the same
+//     moment, in any order, end at the same root.
+//   - The document is that of both: of a part that both have, the consultation's, which
+//     is the newer one; of calls that had nothing to do with each other, the original
+//     call's. What does not fit into one document is left out, and logged.
+//   - The root is written first, then the alias, bound to the revision whose content is
+//     in the root. Whoever wrote under the other key in between is noticed and added,
+//     whoever writes later meets the alias, and takes his parts to the root. The agents
+//     of the other key see what the join brought after at most six ways to or from the
+//     store (root written, alias written and told, root read), later changes after two.
+//   - Whoever sees an alias shows the root's document to the calls of both keys, and
+//     writes there. Whoever sees a document in the place of an alias that he knows, from
+//     a connector that did not know it, adds what is new in it and writes the alias again.
+//   - One call has at most 32 aliases. Keys above that stay as they are.
+//
+// A join that happens while the link to the switch is down is not seen; the keys stay
+// different then.
+//
 // # What the references leave open
 //
 // This table is where the package decides. Everything else follows the ICI
@@ -100,6 +130,7 @@
 //	END_CALL                           of one party when the peripheral begins calls once per
 //	                                   party, else of the call; learned from what comes
 //	attached data without a router key not shared between connectors
+//	part in both of two joined calls   the consultation's, else the original call's
 //	late reason of an agent who is out goes to the agents who are in; they change nothing
 //	                                   that SAP is told about his ended item
 //	call ids                           unique within a peripheral at a time, as in CCE

@@ -241,8 +241,7 @@ func (c *Connector) renamed(cl *call, was, now connection) *call {
 				if to = c.callFor(cl.key.peripheral, now.Call); to == nil {
 					return nil
 				}
-				to.data.inherit(&cl.data)
-				c.follow(to)
+				c.moveOver(to, cl)
 			}
 			c.move(it, to, now)
 			if to != cl && cl.alive() == 0 {

@@ -93,7 +93,12 @@ func (c *Connector) joined(j *join) {
 	if held != nil && held.call == s {
 		orig, second = s, p
 	}
-	// The original call's data win: the customer's context goes with the call.
+	// The original call's data win: the customer's context goes with the call. Of the
+	// attached data nothing is lost.
+	doc := c.oneCall(orig, second)
+	if to != orig && to != second {
+		doc = c.merged(doc, to.data.doc) // a connection is there already, see renamed
+	}
 	if orig != nil && orig != to {
 		keep := to.data
 		to.data = orig.data.clone()
@@ -103,6 +108,7 @@ func (c *Connector) joined(j *join) {
 	if second != nil && second != to {
 		to.data.inherit(&second.data)
 	}
+	to.data.doc = doc
 	c.follow(to)
 	if to.data.customer == "" && held != nil && len(held.remote) > 0 {
 		to.data.customer = held.remote[0]

@@ -33,7 +33,7 @@ func (c *Connector) startOwnership() {
 			}
 		}
 	})
-	c.work.Go(c.watchStore)
+	c.watchOwners()
 }
 
 // storeAway reports whether an error of the store may pass by itself.
@@ -58,24 +58,29 @@ func (c *Connector) restoreLater() {
 	}
 }
 
-// watchStore follows the owner records, to let go of agents that others took,
-// and the records of living instances, to take over the agents of one that died.
-func (c *Connector) watchStore() {
-	for c.ctx.Err() == nil {
-		from := c.sweepOwners()
-		for e, err := range c.store.s.Watch(c.ctx, "crm/", from) {
-			if err != nil || e.Kind == ds104.EventGap {
-				break
+// watchOwners follows the owner records, to let go of agents that others took, and
+// the records of living instances, to take over the agents of one that died. Sessions
+// and attached data, which are most of what changes, are not asked for. One change at
+// a time is handled: who takes over agents hears only afterwards who took them from him.
+func (c *Connector) watchOwners() {
+	turn := make(chan struct{}, 1)
+	follow := func(prefix, about string, sweep func() error) {
+		c.watch(prefix, about, func(e ds104.Event) error {
+			select {
+			case turn <- struct{}{}:
+				defer func() { <-turn }()
+			case <-c.ctx.Done():
+				return context.Cause(c.ctx)
+			}
+			if e.Kind == ds104.EventGap {
+				return sweep()
 			}
 			c.stored(e)
-		}
-		t := time.NewTimer(time.Second)
-		select {
-		case <-t.C:
-		case <-c.ctx.Done():
-			t.Stop()
-		}
+			return nil
+		})
 	}
+	c.work.Go(func() { follow(keyOwners, "owners of agents", c.sweepOwners) })
+	c.work.Go(func() { follow(keyLive, "other connectors", c.sweepLive) })
 }
 
 func (c *Connector) stored(e ds104.Event) {
@@ -104,19 +109,20 @@ func (c *Connector) stored(e ds104.Event) {
 		if err != nil || instance == c.cfg.Instance {
 			return
 		}
-		// Several may be left: not all at the same moment.
-		t := time.NewTimer(rand.N(c.cfg.OwnerLease/10 + 1))
-		select {
-		case <-t.C:
-			c.inherit(instance)
-		case <-c.ctx.Done():
-			t.Stop()
-		}
+		c.inherit(instance)
 	}
 }
 
 // inherit takes over the agents of an instance that does not live any more.
 func (c *Connector) inherit(instance string) {
+	// Several may be left: not all at the same moment.
+	t := time.NewTimer(rand.N(c.cfg.OwnerLease/10 + 1))
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+		t.Stop()
+		return
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
 	defer cancel()
 	n := 0
@@ -147,24 +153,47 @@ func (c *Connector) inherit(instance string) {
 	c.log.Info("crm: agents of a lost connector taken over", slog.String("instance", instance), slog.Int("agents", n))
 }
 
-// sweepOwners compares the owner records with what is served here, and returns
-// the revision from which to watch.
-func (c *Connector) sweepOwners() ds104.Revision {
+// sweepOwners compares the owner records with what is served here.
+func (c *Connector) sweepOwners() error {
 	ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
 	defer cancel()
-	var last ds104.Revision
 	for e, err := range c.store.s.List(ctx, keyOwners) {
 		if err != nil {
-			break
+			return err
 		}
-		last = max(last, e.Revision)
 		c.stored(ds104.Event{Kind: ds104.EventPut, Entry: e})
 	}
+	return nil
+}
+
+// sweepLive compares the records of living instances with the owners: the end of one
+// may have been missed.
+func (c *Connector) sweepLive() error {
+	ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
+	defer cancel()
+	known := map[string]bool{c.cfg.Instance: true}
 	for e, err := range c.store.s.List(ctx, keyLive) {
 		if err != nil {
-			break
+			return err
 		}
 		c.stored(ds104.Event{Kind: ds104.EventPut, Entry: e})
+		if name, err := url.PathUnescape(strings.TrimPrefix(e.Key, keyLive)); err == nil {
+			known[name] = true
+		}
 	}
-	return last
+	var dead []string
+	for e, err := range c.store.s.List(ctx, keyOwners) {
+		if err != nil {
+			return err
+		}
+		var o ownership
+		if json.Unmarshal(e.Value, &o) == nil && !known[o.Instance] {
+			known[o.Instance] = true
+			dead = append(dead, o.Instance)
+		}
+	}
+	for _, name := range dead {
+		c.inherit(name)
+	}
+	return nil
 }

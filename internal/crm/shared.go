@@ -14,8 +14,8 @@ import (
 // connector is alone.
 const keyCalls = "crm/calls/"
 
-// sharedFor is how long shared data are kept; CCE closes a call after 8 h
-// (CCE reference, section 11.5).
+// sharedFor is how long shared data and aliases are kept; CCE closes a call after
+// 8 h (CCE reference, section 11.5).
 const sharedFor = 8 * time.Hour
 
 // maxSharedBytes bounds what waits to be written: what is above it stays here.
@@ -24,17 +24,13 @@ const maxSharedBytes = 64 << 20
 // sharedOverhead is what one key that waits takes beside its document.
 const sharedOverhead = 512
 
-// sharedData is the saved form.
-type sharedData struct {
-	Doc      string `json:"doc,omitempty"`
-	Customer string `json:"cust,omitempty"`
-}
-
-// sharedDoc is what the store has under a key; revision zero: not known.
+// sharedDoc is what the store has under a key; revision zero: nothing, or not
+// known. With to it is an alias: the data are under that key.
 type sharedDoc struct {
 	rev      ds104.Revision
 	doc      *attached.Document
 	customer string
+	to       routerKey
 }
 
 // sharedCall is the calls of one router key, here and at other connectors. All of
@@ -48,8 +44,18 @@ type sharedCall struct {
 	base  sharedDoc
 	// own are the parts that wait to be written, sent those on their way.
 	own, sent *attached.Document
-	since     time.Time // of the newest own part
+	since     time.Time // of the newest own part, or of the alias
 	held      int       // bytes counted for own and sent
+
+	// root has the calls and the data when this key is an alias, aliases are the
+	// other keys of a root. linked: the store says so of the alias, or it was tried
+	// for long enough.
+	root    *sharedCall
+	aliases []*sharedCall
+	linked  bool
+	// wrote counts the writes of a root; an alias waits until it is after, when all
+	// is in the store that it had.
+	wrote, after uint64
 
 	read     bool // the store has to be read
 	conflict bool // because a write met another revision
@@ -61,8 +67,16 @@ type sharedCall struct {
 	wait     backoff.Backoff
 }
 
-// known tells whether the connectors have a common document for the key.
+// known tells whether there is a document for the key.
 func (e *sharedCall) known() bool { return e.base.doc != nil || e.own != nil || e.sent != nil }
+
+// main is the entry that has the calls and the data.
+func (e *sharedCall) main() *sharedCall {
+	if e.root != nil {
+		return e.root
+	}
+	return e
+}
 
 // routerOf is the router key by which the data of a call are shared: its own, or
 // that of the call for which it is a consultation.
@@ -83,18 +97,14 @@ func (c *Connector) enlist(cl *call) *sharedCall {
 		return nil
 	}
 	k := routerOf(cl)
-	if cl.shared != nil && cl.shared.key == k {
+	if e := c.shares.byKey[k]; e != nil && cl.shared == e.main() {
 		return cl.shared
 	}
 	c.unlist(cl)
 	if !k.valid() {
 		return nil
 	}
-	e := c.shares.byKey[k]
-	if e == nil {
-		e = &sharedCall{key: k}
-		c.shares.byKey[k] = e
-	}
+	e := c.shares.entry(k).main()
 	e.calls = append(e.calls, cl)
 	cl.shared = e
 	c.show(e)
@@ -124,8 +134,8 @@ func (c *Connector) left(cl *call) {
 }
 
 // follow has the store read for a call that has a document from elsewhere, such
-// as the call before it, when the connectors have none in common: the store's
-// counts, and when it has none this one is shared.
+// as the call before it, when the connectors have none in common: parts that the
+// store has count, the others are shared.
 func (c *Connector) follow(cl *call) {
 	if e := c.enlist(cl); e != nil && !e.known() && cl.data.doc != nil {
 		c.shares.look(e)
@@ -145,21 +155,13 @@ func (c *Connector) fetchShared(cl *call) {
 // other connectors. Nothing waits for it.
 func (c *Connector) share(cl *call, parts *attached.Document) {
 	e := c.enlist(cl)
-	if e == nil || parts.Len() == 0 {
+	if e == nil {
 		return
 	}
-	if !e.known() {
+	if parts.Len() > 0 && !e.known() {
 		parts = cl.data.doc
 	}
-	if c.shares.bytes+parts.Len()+sharedOverhead > maxSharedBytes {
-		c.stats.saveErrors.Add(1)
-		c.log.Error("crm: attached data not shared, too much waits for the store")
-		return
-	}
-	e.own, e.since = c.merged(e.own, parts), time.Now()
-	c.shares.clean(e)
-	c.show(e)
-	c.shares.enqueue(e)
+	c.shares.add(e, parts)
 }
 
 // shareAgain leaves what a call has when it is about to go to another place.
@@ -196,7 +198,8 @@ func (c *Connector) show(e *sharedCall) {
 	v := c.view(e)
 	for _, cl := range e.calls {
 		cl.data.customer = firstOf(cl.data.customer, e.base.customer)
-		if sameDoc(cl.data.doc, v) {
+		before := cl.data.doc
+		if sameDoc(before, v) {
 			continue
 		}
 		cl.data.doc = v
@@ -208,21 +211,38 @@ func (c *Connector) show(e *sharedCall) {
 			}
 			c.touch(it.ag)
 		}
+		c.toConsult(cl, v.Changed(before))
 	}
 }
 
-// take applies what the store has. What is older than what is known, such as our
-// own write that comes back, changes nothing.
+// take applies what the store has under a key. What is older than what is known,
+// such as our own write that comes back, changes nothing.
 func (c *Connector) take(e *sharedCall, got sharedDoc) {
 	if got.rev <= e.base.rev && !e.conflict {
 		return
 	}
-	if e.sent != nil && sameDoc(got.doc, c.merged(e.base.doc, e.sent)) {
+	if got.to.valid() {
+		c.takeAlias(e, got)
+		return
+	}
+	ours := e.sent != nil && sameDoc(got.doc, c.merged(e.base.doc, e.sent))
+	if ours {
 		e.sent = nil // our write has arrived before its answer
 	} else {
 		c.stats.shareTaken.Add(1)
 	}
+	if e.root != nil {
+		c.takeUnaware(e, got, ours)
+		return
+	}
+	var brought *attached.Document // by calls that had a document before they had the key
+	if e.base.rev == 0 {
+		for _, cl := range e.calls {
+			brought = c.merged(brought, cl.data.doc.Missing(got.doc))
+		}
+	}
 	e.base, e.conflict = got, false
+	c.shares.add(e, brought)
 	c.shares.clean(e)
 	c.show(e)
 }
@@ -244,4 +264,30 @@ func (c *Connector) consultOf(per, id, original uint32) {
 	cl.version++
 	c.changed(cl)
 	c.follow(cl)
+}
+
+// toConsult gives parts that are new in a call to its consultations, which began
+// with a copy of it. So a consultation has the newer one of each part until both
+// are joined.
+func (c *Connector) toConsult(cl *call, parts *attached.Document) {
+	if parts.Len() == 0 {
+		return
+	}
+	for _, it := range cl.items {
+		if it.partner == nil || !it.partner.isConsult {
+			continue
+		}
+		x := it.partner.call
+		if x == nil || x == cl || x.shared != nil && x.shared == cl.shared {
+			continue
+		}
+		doc, err := x.data.doc.Merge(parts, c.limits())
+		if err != nil || sameDoc(doc, x.data.doc) {
+			continue
+		}
+		x.data.doc = doc
+		x.version++
+		c.changed(x)
+		c.share(x, parts)
+	}
 }
