@@ -32,7 +32,8 @@ type settings struct {
 
 // Group is one of several instances whose spools lie side by side in a shared
 // directory: Root/<Instance>. It runs its own queue, and those of instances that
-// have died and have lists that wait or deletions to answer, until they come back.
+// have died and have lists that wait, deletions to answer, or rows to send again after a
+// deletion of another, until they come back.
 //
 // The operating system lets one process open a journal (a lock that ends with the
 // process), so an instance that lives cannot be robbed even when the ledger does
@@ -222,8 +223,9 @@ func (g *Group) look(ctx context.Context, wg *sync.WaitGroup) {
 			g.o.Logger.Warn("lists of a dead instance cannot be adopted", slog.String("instance", name), slog.String("err", err.Error()))
 			continue
 		}
-		if q.Status().Waiting == 0 && !g.asked(ctx, name) {
-			_ = q.Close() // nothing to do
+		if !g.due(ctx, name, q) {
+			_ = q.present(ctx, max(hereLife, g.life)) // it would be done here; a ledger that is away tells nobody
+			_ = q.Close()
 			continue
 		}
 		g.o.Logger.Info("finishing the lists of a dead instance", slog.String("instance", name), slog.Int("lists", q.Status().Waiting))
@@ -258,7 +260,7 @@ func (g *Group) finish(ctx context.Context, name string, q *Queue) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = q.Run(ctx) }) // ends with ctx
-	for ctx.Err() == nil && (q.Status().Waiting > 0 || g.asked(ctx, name)) && !g.wanted(ctx, name) {
+	for ctx.Err() == nil && g.due(ctx, name, q) && !g.wanted(ctx, name) {
 		t := time.NewTimer(min(g.life/10, time.Second))
 		select {
 		case <-ctx.Done():
@@ -274,6 +276,15 @@ func (g *Group) finish(ctx context.Context, name string, q *Queue) {
 	g.mu.Unlock()
 	g.o.Logger.Info("spool given back", slog.String("instance", name), slog.Any("err", err))
 	g.o.Changed()
+}
+
+// due reports whether there is something to do for another instance.
+func (g *Group) due(ctx context.Context, name string, q *Queue) bool {
+	if q.Status().Waiting > 0 || g.asked(ctx, name) {
+		return true
+	}
+	again, err := q.behind(ctx)
+	return err == nil && len(again) > 0
 }
 
 func (g *Group) wanted(ctx context.Context, name string) bool {

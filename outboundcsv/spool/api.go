@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,39 +18,102 @@ import (
 )
 
 // apiStep makes one step with the Outbound API: it converts a list, or sends one
-// batch.
+// batch. Deletions go before lists: the API has no other way to get at a row.
 func (q *Queue) apiStep(ctx context.Context) (again bool, err error) {
-	var next *List
+	if err := q.resend(ctx); err != nil {
+		return false, err
+	}
+	var next []*List
 	for _, l := range q.snapshot() {
 		switch l.State {
 		case Placing, Placed, Withdrawing:
-			return true, q.send(ctx, l)
+			return q.inTurn(l, q.send(ctx, l))
 		case Waiting:
-			if next == nil {
-				next = l
-			}
+			next = append(next, l)
 		}
 	}
-	if next == nil {
-		return false, nil
+	slices.SortStableFunc(next, func(a, b *List) int {
+		switch {
+		case a.Rewrite == b.Rewrite:
+			return 0
+		case a.Rewrite:
+			return -1
+		}
+		return 1
+	})
+	var waits error
+	for _, l := range next {
+		err := q.ready(ctx, l)
+		if err == nil {
+			return q.begin(ctx, l)
+		}
+		if stderrors.Is(err, ErrBusy) {
+			return false, err
+		}
+		if waits == nil && !stderrors.Is(err, errTurn) {
+			waits = err
+		}
 	}
-	if err := q.merge(next); err != nil {
+	return false, waits
+}
+
+// inTurn ends a step of a list: that another instance is at its campaign is no fault,
+// and what that took away begins anew.
+func (q *Queue) inTurn(l *List, err error) (again bool, _ error) {
+	switch {
+	case stderrors.Is(err, errTurn):
+		return false, nil
+	case stderrors.Is(err, errRestart):
+		if now, ok := q.find(l.ID); ok {
+			l = now
+		}
+		n := *l
+		n.State, n.Sent, n.Sending, n.Wiping = Waiting, 0, 0, 0
+		return true, q.save(&n)
+	}
+	return true, err
+}
+
+// begin converts a list. The wipe of a campaign of which nothing is left is done here.
+func (q *Queue) begin(ctx context.Context, l *List) (again bool, err error) {
+	if err := q.merge(l); err != nil {
 		return false, err
 	}
-	n, file, err := q.convert(ctx, next, q.listPath(next.ID, ".rows"))
+	n, file, err := q.convert(ctx, l, q.listPath(l.ID, ".rows"))
 	if err != nil {
 		return false, err
 	}
-	if !file {
-		if next.Rewrite { // nothing is left of the campaign
-			if err := q.o.API.Clear(ctx, q.campaign(next)); err != nil {
-				return false, err
-			}
-		}
-		return true, q.nothing(n)
+	if file {
+		n.State, n.Sent, n.Sending, n.Wiping = Placing, 0, 0, 0
+		return true, q.save(n)
 	}
-	n.State, n.Sent, n.Sending = Placing, 0, 0
-	return true, q.save(n)
+	if l.Rewrite {
+		t, err := q.take(ctx, l)
+		if err == nil && t.wipe {
+			err = q.clear(ctx, l, t)
+		} else if err == nil {
+			err = q.giveBack(ctx, l, t, false, true)
+		}
+		if err != nil {
+			return q.inTurn(l, err)
+		}
+		n.Wipes = t.wipes
+	}
+	return true, q.nothing(n)
+}
+
+// clear empties the campaign.
+func (q *Queue) clear(ctx context.Context, l *List, t turn) error {
+	request, cancel := context.WithTimeout(ctx, sendMax)
+	defer cancel()
+	err := q.o.API.Clear(request, q.campaign(l))
+	switch {
+	case err == nil:
+		return q.giveBack(ctx, l, t, true, false)
+	case stderrors.Is(err, outboundcsv.ErrInDoubt):
+		return err
+	}
+	return stderrors.Join(err, q.giveBack(ctx, l, t, false, true))
 }
 
 // campaign is the campaign's id at the API.
@@ -74,51 +138,84 @@ func (q *Queue) send(ctx context.Context, l *List) error {
 	if err != nil {
 		return err
 	}
-	n := *l
 	if len(accounts) == 0 {
-		n.State, n.Placed, n.Taken, n.Sending = Taken, q.o.Now().UTC(), q.o.Now().UTC(), 0
-		q.count(func(c *Counters) {
-			c.Placed++
-			c.Taken++
-			c.Written += int64(n.Written)
-			c.Rejected += int64(n.Rejected)
-		})
-		if err := q.save(&n); err != nil {
-			return err
-		}
-		q.o.Logger.Info("list accepted by the API", slog.String("list", n.ID), slog.Int("written", n.Written), slog.Int("batches", n.Sent))
-		return errors.Wrap(os.Remove(q.listPath(l.ID, ".rows")), "spool: rows")
+		return q.delivered(l)
 	}
-	if l.Sending > l.Sent {
+	t, err := q.take(ctx, l)
+	if err != nil {
+		return err
+	}
+	return q.sendBatch(ctx, l, t, batch, accounts)
+}
+
+// delivered notes that the API has a list whole.
+func (q *Queue) delivered(l *List) error {
+	n := *l
+	n.State, n.Placed, n.Taken, n.Sending = Taken, q.o.Now().UTC(), q.o.Now().UTC(), 0
+	q.count(func(c *Counters) {
+		c.Placed++
+		c.Taken++
+		c.Written += int64(n.Written)
+		c.Rejected += int64(n.Rejected)
+	})
+	if err := q.save(&n, q.resent(&n)...); err != nil {
+		return err
+	}
+	q.o.Logger.Info("list accepted by the API", slog.String("list", n.ID), slog.Int("written", n.Written), slog.Int("batches", n.Sent))
+	return errors.Wrap(os.Remove(q.listPath(l.ID, ".rows")), "spool: rows")
+}
+
+// sendBatch sends a batch in a turn, and gives that back.
+func (q *Queue) sendBatch(ctx context.Context, l *List, t turn, batch []byte, accounts map[string]bool) error {
+	n := *l
+	switch {
+	case t.done:
+		n.Sent, n.Sending, n.Wipes, n.Wiping = 1, 1, t.wipes, 0
+		return stderrors.Join(q.save(&n), q.giveBack(ctx, l, t, false, true))
+	case !t.wipe && (l.Sent > 0 || l.Sending > 0) && (l.Wiping > 0 || l.Wipes != t.wipes):
+		return stderrors.Join(errRestart, q.giveBack(ctx, l, t, false, true))
+	case !t.wipe && l.Sending > l.Sent: // a wipe may be repeated
 		arrived, err := q.arrived(ctx, l, accounts)
-		if err != nil {
-			return err
-		}
-		if arrived {
-			n.Sent = l.Sending
-			return q.save(&n)
+		if err != nil || arrived {
+			if arrived {
+				n.Sent = l.Sending
+				err = q.save(&n)
+			}
+			return stderrors.Join(err, q.giveBack(ctx, l, t, false, true))
 		}
 	}
 	n.Sending = n.Sent + 1
-	if err := q.save(&n); err != nil {
-		return err
+	if t.wipe {
+		n.Wiping = t.wipes
+	} else {
+		n.Wipes = t.wipes
 	}
-	overwrite := l.Rewrite && l.Sent == 0
-	err = q.o.API.TryImport(ctx, q.campaign(l), batch, q.o.Profile.DelimiterOf(), overwrite)
+	if err := q.save(&n); err != nil {
+		return stderrors.Join(err, q.giveBack(ctx, l, t, false, true))
+	}
+	request, cancel := context.WithTimeout(ctx, sendMax)
+	defer cancel()
+	err := q.o.API.TryImport(request, q.campaign(l), batch, q.o.Profile.DelimiterOf(), t.wipe)
 	var refused *outboundcsv.APIError
 	switch {
 	case err == nil:
-		n.Sent = n.Sending
+		if err := q.giveBack(ctx, l, t, true, true); err != nil && t.wipe {
+			return err // the wipe is repeated: the others do not know of it
+		}
+		n.Sent, n.Wipes, n.Wiping = n.Sending, t.wipes, 0
 		return q.happened(&n)
 	case stderrors.Is(err, outboundcsv.ErrInDoubt):
+		if !t.wipe {
+			_ = q.giveBack(ctx, l, t, false, true) // it lapses anyway
+		}
 		return err
 	case stderrors.As(err, &refused) && (refused.Status == 400 || refused.Status == 404 || refused.Status == 413):
-		n.State, n.Sending, n.Reason = Failed, 0, refused.Error()
+		n.State, n.Sending, n.Wiping, n.Reason = Failed, 0, 0, refused.Error()
 		q.count(func(c *Counters) { c.Failed++ })
-		return q.save(&n)
+		return stderrors.Join(q.save(&n), q.giveBack(ctx, l, t, false, true))
 	}
-	n.Sending = n.Sent // nothing was accepted
-	return stderrors.Join(err, q.save(&n))
+	n.Sending, n.Wiping = n.Sent, 0 // nothing was accepted
+	return stderrors.Join(err, q.save(&n), q.giveBack(ctx, l, t, false, true))
 }
 
 // arrived looks whether a batch whose answer was lost is in the campaign: any of

@@ -48,6 +48,7 @@ type request struct {
 	IDs      []string  `json:"ids,omitempty"`
 	All      bool      `json:"all,omitempty"`
 	Asked    time.Time `json:"asked"`
+	First    time.Time `json:"first"` // when it was asked for the first time
 
 	key string
 }
@@ -140,6 +141,7 @@ func (q *Queue) ask(ctx context.Context, campaign string, all []*request, answer
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline.C:
+			q.listen(ctx)
 			return errors.WithMessage(ErrSilent, "instance "+waiting[0].instance)
 		case <-look.C:
 		}
@@ -165,7 +167,13 @@ func (q *Queue) post(ctx context.Context, to string, r *request) error {
 		h.Write([]byte(s))
 	}
 	r.key = hex.EncodeToString(h.Sum(nil)[:16])
-	return q.change(ctx, mailbox(to)+"/"+r.key, askLife, func([]byte) ([]byte, error) { return json.Marshal(r) })
+	return q.change(ctx, mailbox(to)+"/"+r.key, askLife, func(v []byte) ([]byte, error) {
+		var before request
+		if r.First = r.Asked; len(v) > 0 && json.Unmarshal(v, &before) == nil && !before.First.IsZero() {
+			r.First = before.First
+		}
+		return json.Marshal(r)
+	})
 }
 
 // deliver puts requests into a mailbox. It writes also when they are there already, so
@@ -218,14 +226,21 @@ func (q *Queue) change(ctx context.Context, key string, life time.Duration, edit
 	return errors.WithMessage(ErrBusy, "the ledger changes all the time")
 }
 
-// serveMail answers mail until ctx ends.
+// serveMail answers mail until ctx ends, and says that it does.
 func (q *Queue) serveMail(ctx context.Context) {
 	t := time.NewTicker(askPoll)
 	defer t.Stop()
+	beat := time.NewTicker(hereEvery)
+	defer beat.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-beat.C:
+			if err := q.present(ctx, hereLife); err != nil && ctx.Err() == nil {
+				q.o.Logger.Debug("instances", slog.String("err", err.Error())) // the next beat may succeed
+			}
+			q.listen(ctx)
 		case <-t.C:
 			if err := q.readMail(ctx); err != nil && ctx.Err() == nil {
 				q.o.Logger.Debug("mailbox", slog.String("err", err.Error())) // the next look may succeed; the asker is told after its time

@@ -112,7 +112,8 @@ func (q *Queue) sources(l *List) []*List {
 		return out
 	}
 	for _, o := range q.snapshot() {
-		if o.ID <= l.ID && o.Source.Campaign == l.Source.Campaign && !o.Wiped && !o.Rewrite &&
+		// What the API took while a rewrite waited would be gone after it.
+		if (o.ID <= l.ID || q.o.API != nil) && q.same(o, l.Source.Campaign) && !o.Wiped && !o.Rewrite &&
 			(o.ID == l.ID || o.State == Taken || o.State == Placed || o.State == Skipped) {
 			out = append(out, o)
 		}

@@ -274,12 +274,25 @@ func (q *Queue) deleteAllOwn(ctx context.Context, campaign string, before time.T
 	return removed, late, nil
 }
 
-// rewrite queues that a campaign is placed anew, unless something of it waits anyway.
+// rewriting reports whether a campaign waits to be placed anew. An import file has the
+// whole campaign anyway, a list for the API only its own rows.
+func (q *Queue) rewriting(campaign string) bool {
+	return slices.ContainsFunc(q.snapshot(), func(l *List) bool {
+		return q.same(l, campaign) && l.State == Waiting && (l.Rewrite || q.o.API == nil)
+	})
+}
+
+// same reports whether a list goes where those of a campaign go: several campaigns of
+// SAP may be one of the API.
+func (q *Queue) same(l *List, campaign string) bool {
+	return l.Source.Campaign == campaign ||
+		q.o.API != nil && q.campaign(l) == q.campaign(&List{Source: Source{Campaign: campaign}})
+}
+
+// rewrite queues that a campaign is placed anew.
 func (q *Queue) rewrite(campaign string) error {
-	for _, l := range q.snapshot() {
-		if l.Source.Campaign == campaign && l.State == Waiting {
-			return nil
-		}
+	if q.rewriting(campaign) {
+		return nil
 	}
 	id, err := q.j.nextID()
 	if err != nil {

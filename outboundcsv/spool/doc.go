@@ -73,5 +73,20 @@
 // the asker answers for all of them, within [Options.AnswerWait]. A dead owner is
 // answered for by the instance that can open its spool; where nobody can, the sender is
 // told to ask again ([ErrSilent]) and the deletion waits in the ledger: an instance that
-// comes back carries it out before it places anything.
+// comes back carries it out before it places anything. [Status] says who is waited for
+// and since when; [Queue.Forget] ends that for an instance that is gone for good.
+//
+// # Deletions at the API
+//
+// The Outbound API can only delete a campaign whole. With Profile.Delete "api" a deletion
+// replaces the campaign by what is still wanted of it, which begins its dialling anew.
+// Instances that share a ledger agree on that: such a wipe is alone at the campaign, all
+// of them notice it and send what they had there again, and one whose end a crash hides
+// is repeated. A wipe waits, with the reason in [Status], while an instance that has rows
+// in the campaign is away and nobody can open its spool, or has another delete policy:
+// nobody would send its rows again. Lists do not wait behind it. All instances of a
+// ledger talk to the same API, and their clocks differ by less than a minute.
+//
+// Without a ledger nobody else may have rows in these campaigns: they are lost with the
+// first deletion, and nothing shows it. The log warns when such a queue is opened.
 package spool

@@ -119,7 +119,7 @@ func (q *Queue) nothing(n *List) error {
 			c.Skipped++
 		}
 	})
-	return q.save(n)
+	return q.save(n, q.resent(n)...)
 }
 
 // rename gives the hidden file of a list its name. After a crash this is where

@@ -75,7 +75,8 @@ func (q *Queue) hold(ctx context.Context, campaign string) error {
 	return nil
 }
 
-// holders returns the other instances that have lists of a campaign.
+// holders returns the other instances that have lists of a campaign, without those that
+// were forgotten.
 func (q *Queue) holders(ctx context.Context, campaign string) ([]string, error) {
 	v, _, err := q.o.Ledger.Get(ctx, holdersKey(campaign))
 	if err != nil {
@@ -83,7 +84,15 @@ func (q *Queue) holders(ctx context.Context, campaign string) ([]string, error) 
 	}
 	m, err := readHolders(v, q.o.Now())
 	delete(m, q.o.Instance)
-	return slices.Sorted(maps.Keys(m)), err
+	if err != nil || len(m) == 0 {
+		return nil, err
+	}
+	gone, err := q.forgotten(ctx)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(m, func(name string, _ time.Time) bool { return gone[name] })
+	return slices.Sorted(maps.Keys(m)), nil
 }
 
 // holdAll says again which campaigns there are lists of.

@@ -104,6 +104,10 @@ type List struct {
 	// Sent is how many batches the API accepted, Sending the one under way (from 1).
 	Sent    int `json:"sent,omitempty"`
 	Sending int `json:"sending,omitempty"`
+	// Wipes is the number of the last wipe of the campaign at the API when the rows were
+	// sent, Wiping that of the one that this list is doing; see Deletions with two instances.
+	Wipes  int `json:"wipes,omitempty"`
+	Wiping int `json:"wiping,omitempty"`
 }
 
 // Receipt is the answer to an accepted list.

@@ -40,6 +40,8 @@ type Queue struct {
 	pruned    time.Time
 	holding   map[string]time.Time // campaigns that the ledger knows we have, since when
 	held      time.Time            // when it was told of all of them
+	looked    time.Time            // when campaigns of the API were looked at
+	silent    []Silence
 }
 
 // Counters are totals since Open.
@@ -60,7 +62,9 @@ type Status struct {
 	Progress *Progress // of the list that is being converted, or nil
 	// Receiving are the lists that senders are delivering, the oldest first.
 	Receiving []Receiving
-	Counters  Counters
+	// Silent are instances that deletions wait for.
+	Silent   []Silence
+	Counters Counters
 }
 
 // Open opens or creates the spool in dir, which only one queue may have open, and
@@ -87,6 +91,9 @@ func Open(dir string, o *Options) (*Queue, error) {
 	}
 	if err != nil {
 		return nil, stderrors.Join(err, q.j.close())
+	}
+	if q.o.Profile.Delete == "api" && q.o.Ledger == nil {
+		q.o.Logger.Warn("a deletion replaces all that its campaign has at the API: without a ledger nobody else may have rows there, they would be lost")
 	}
 	return q, nil
 }
@@ -178,15 +185,18 @@ func (q *Queue) remember(l *List) {
 	q.o.Changed()
 }
 
-// save journals a list and then remembers it.
-func (q *Queue) save(l *List) error {
-	if err := q.j.put(nil, l); err != nil {
+// save journals a list, and others with it, and then remembers them.
+func (q *Queue) save(l *List, more ...*List) error {
+	all := append([]*List{l}, more...)
+	if err := q.j.put(nil, all...); err != nil {
 		return err
 	}
-	q.mu.Lock()
-	delete(q.unsaved, l.ID)
-	q.mu.Unlock()
-	q.remember(l)
+	for _, l := range all {
+		q.mu.Lock()
+		delete(q.unsaved, l.ID)
+		q.mu.Unlock()
+		q.remember(l)
+	}
 	return nil
 }
 
@@ -215,7 +225,7 @@ func (q *Queue) reportPath(id string) string    { return filepath.Join(q.dir, "r
 // Status returns a snapshot.
 func (q *Queue) Status() Status {
 	q.mu.Lock()
-	s := Status{Problem: q.problem, Since: q.since, Counters: q.counters}
+	s := Status{Problem: q.problem, Since: q.since, Silent: q.silent, Counters: q.counters}
 	for _, l := range q.lists {
 		if !l.State.Final() {
 			s.Waiting++
@@ -308,6 +318,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	if q.o.Ledger != nil {
 		first, cancel := context.WithTimeout(ctx, firstMail)
 		_ = q.readMail(first) // what was deleted while we were away is not placed
+		_ = q.present(first, hereLife)
 		cancel()
 		var wg sync.WaitGroup
 		defer wg.Wait()
@@ -459,7 +470,10 @@ func (q *Queue) needed(l *List) bool {
 		into, ok := q.find(l.Into)
 		return ok && !into.State.Final()
 	}
-	return rewrites(&q.o.Profile) && l.State == Taken && !l.Wiped && !l.Rewrite
+	if !rewrites(&q.o.Profile) || l.State != Taken || l.Rewrite {
+		return false
+	}
+	return !l.Wiped || q.rewriting(l.Source.Campaign) // a wipe that waits has to know that there are rows
 }
 
 func rewrites(p *outboundcsv.Profile) bool { return p.Delete == "rewrite" || p.Delete == "api" }
