@@ -42,8 +42,12 @@ type View struct {
 	ResultDir string
 }
 
+// forgetHelp says all of what forget does, because it cannot be taken back from here.
+const forgetHelp = "an instance is gone for good, and its disk: deletions do not wait for it any more, nor for its rows in campaigns of the API; " +
+	"what it had accepted and not placed is lost; refused while it, or who can open its spool, is there; should it come back it counts again"
+
 // Commands are those of the console: status, lists, list, rejects, retry, hold,
-// release, results.
+// release, results, forget.
 func (v *View) Commands() []console.Command {
 	one := func(f func(ctx context.Context, w io.Writer, q *spool.Queue, id string) error) func(context.Context, io.Writer, []string) error {
 		return func(ctx context.Context, w io.Writer, args []string) error {
@@ -74,6 +78,7 @@ func (v *View) Commands() []console.Command {
 		{Name: "retry", Args: "ID", Help: "place a failed list again, or a waiting one now", Run: move(func(q *spool.Queue) func(context.Context, string) error { return q.Retry })},
 		{Name: "hold", Args: "ID", Help: "keep a waiting list back", Run: move(func(q *spool.Queue) func(context.Context, string) error { return q.Hold })},
 		{Name: "release", Args: "ID", Help: "let a held list go on", Run: move(func(q *spool.Queue) func(context.Context, string) error { return q.Release })},
+		{Name: "forget", Args: "NAME", Help: forgetHelp, Run: v.forget},
 	}
 }
 
@@ -91,6 +96,9 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 	}
 	s := q.Status()
 	fmt.Fprintf(w, "waiting  %d lists, %d rows%s\n", s.Waiting, s.Rows, because(s.Problem))
+	for _, x := range s.Silent {
+		fmt.Fprintf(w, "silent   %s\n", silence(&x))
+	}
 	for _, r := range s.Receiving[:min(len(s.Receiving), maxReceiving)] {
 		fmt.Fprintf(w, "coming   campaign %s: %d rows, %d rejected\n", printable(r.Campaign), r.Rows, r.Rejected)
 		writeRejects(w, r.Recent)
@@ -106,6 +114,27 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 	fmt.Fprintf(w, "since the start: %d lists accepted, %d repeated, %d refused; %d rows received, %d written, %d rejected, %d left out as repeated, %d deleted; %d lists placed, %d taken\n",
 		c.Accepted, c.Repeated, c.Refused, c.Rows, c.Written, c.Rejected, c.LeftOut, c.Deleted, c.Placed, c.Taken)
 	return nil
+}
+
+func (v *View) forget(ctx context.Context, w io.Writer, args []string) error {
+	if len(args) != 1 {
+		return errors.New("want the name of an instance")
+	}
+	q, err := v.Queue()
+	if err != nil {
+		return err
+	}
+	if err := q.Forget(ctx, args[0]); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "instance %s is forgotten: nothing waits for it any more\n", printable(args[0]))
+	return nil
+}
+
+// silence says who is waited for.
+func silence(s *spool.Silence) string {
+	return fmt.Sprintf("instance %s since %s: %d deletions in campaigns %s; when it is gone for good: forget %s",
+		printable(s.Instance), when(s.Since), s.Deletions, printable(strings.Join(s.Campaigns, ", ")), printable(s.Instance))
 }
 
 func sortedNames(m map[string]sapphone.Link) []string {
@@ -330,6 +359,7 @@ type pageData struct {
 	Links                             []pageLink
 	Waiting, Rows                     int
 	Problem                           string
+	Silent                            []string
 	Progress                          *spool.Progress
 	Percent                           int
 	Receiving                         []pageReceiving
@@ -427,6 +457,9 @@ func (v *View) fill(d *pageData, q *spool.Queue, id string) {
 	d.Waiting, d.Rows, d.Counters, d.Progress = s.Waiting, s.Rows, s.Counters, s.Progress
 	if s.Problem != nil {
 		d.Problem = s.Problem.Error()
+	}
+	for _, x := range s.Silent {
+		d.Silent = append(d.Silent, silence(&x))
 	}
 	if p := s.Progress; p != nil && p.Total > 0 {
 		rate, left := p.Rate(time.Now())

@@ -1,6 +1,8 @@
 package outbound_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -8,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +165,96 @@ func TestALongListIsShownWhileItRuns(t *testing.T) {
 		}
 		if w := v.page("/"); w.Header().Get("Refresh") != "" || strings.Contains(w.Body.String(), "is being written") {
 			t.Error("the page shows work that is done")
+		}
+	})
+}
+
+// ledger is a shared ledger in memory.
+type ledger struct {
+	mu  sync.Mutex
+	rev uint64
+	m   map[string]entry
+}
+
+type entry struct {
+	v   []byte
+	rev uint64
+	end time.Time
+}
+
+func (l *ledger) get(key string) entry {
+	if e := l.m[key]; e.end.After(time.Now()) {
+		return e
+	}
+	return entry{}
+}
+
+func (l *ledger) Get(_ context.Context, key string) ([]byte, uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.get(key)
+	return e.v, e.rev, nil
+}
+
+func (l *ledger) Put(_ context.Context, key string, v []byte, rev uint64, life time.Duration) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.get(key).rev != rev {
+		return 0, spool.ErrConflict
+	}
+	l.rev++
+	l.m[key] = entry{v, l.rev, time.Now().Add(life)}
+	return l.rev, nil
+}
+
+func (l *ledger) Delete(_ context.Context, key string, rev uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.get(key).rev != rev {
+		return spool.ErrConflict
+	}
+	delete(l.m, key)
+	return nil
+}
+
+func TestWhoIsWaitedForIsShownAndForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{m: map[string]entry{}}
+		start := func(name string) (*spool.Queue, func()) {
+			dir := t.TempDir()
+			q, err := spool.Open(filepath.Join(dir, "spool"), &spool.Options{Instance: name, Ledger: l, File: spool.File{Dir: dir, Name: "c.csv"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); _ = q.Run(ctx) }()
+			return q, func() { cancel(); <-done; q.Close() }
+		}
+		a, stop := start("ob1")
+		defer stop()
+		b, kill := start("ob2")
+		if _, err := b.Accept(t.Context(), spool.Source{Campaign: "Spring"}, planned(2)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		v := newView(t, a)
+		v.has("forget of one that lives", v.console("forget", "ob2"), "error: spool: the instance is not gone")
+		v.has("forget of nobody", v.console("forget", "ob3"), "error: spool: no instance of that name is known")
+		v.has("forget of oneself", v.console("forget", "ob1"), "it is this one")
+		v.has("forget without a name", v.console("forget"), "error: want the name")
+		kill()
+		time.Sleep(time.Minute)
+		since := time.Now().UTC().Format(time.RFC3339)
+		if _, err := a.Delete(t.Context(), "Spring", []string{"00000001"}); !errors.Is(err, spool.ErrSilent) {
+			t.Fatal(err)
+		}
+		want := "instance ob2 since " + since + ": 1 deletions in campaigns Spring; when it is gone for good: forget ob2"
+		v.has("the page", v.page("/").Body.String(), "Deletions wait", want)
+		v.has("status", v.console("status"), "silent   "+want)
+		v.has("forget", v.console("forget", "ob2"), "instance ob2 is forgotten")
+		if page, status := v.page("/").Body.String(), v.console("status"); strings.Contains(page+status, "ob2") {
+			t.Errorf("it is still waited for:\n%s%s", page, status)
 		}
 	})
 }
