@@ -71,7 +71,7 @@ func checkAll(ctx context.Context, f *file, c *connects.OutboundConfig, bad erro
 	running := checkListeners(ctx, r, f, c)
 	checkDirectories(r, f, c)
 	if f.API.URL != "" {
-		checkAPI(ctx, r, c)
+		checkAPI(ctx, r, f, c)
 	}
 	checkStores(ctx, r, f)
 	checkGateway(ctx, r, &f.Gateway)
@@ -233,7 +233,7 @@ func checkImport(r *findings, c *connects.OutboundConfig) {
 	}
 }
 
-func checkAPI(ctx context.Context, r *findings, c *connects.OutboundConfig) {
+func checkAPI(ctx context.Context, r *findings, f *file, c *connects.OutboundConfig) {
 	api := c.Queue.API
 	if api == nil {
 		return // the configuration says why
@@ -245,6 +245,13 @@ func checkAPI(ctx context.Context, r *findings, c *connects.OutboundConfig) {
 		return
 	}
 	r.ok("outbound API", "answers, and the login is good")
+	if c.Queue.Profile.Delete == "api" {
+		if f.Store.SideA == "" {
+			r.warn("delete policy api", "a deletion replaces all of its campaign: without [store] nobody else may have rows there, they would be lost")
+		} else {
+			r.ok("delete policy api", "a deletion replaces all of its campaign; the instances of the store send their rows there again")
+		}
+	}
 	var ids []string
 	for _, id := range c.Queue.Campaigns {
 		ids = append(ids, id)

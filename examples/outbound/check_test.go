@@ -90,7 +90,8 @@ func outboundAPI(t *testing.T) string {
 func checked(t *testing.T, ctx context.Context, text string) (code int, out, dir string) {
 	t.Helper()
 	dir, name := config(t, text)
-	for file, secret := range map[string]string{"token": "open sesame", "pw": "p", "wrong": "x"} {
+	for file, secret := range map[string]string{"token": "open sesame", "pw": "p", "wrong": "x",
+		"api.json": `{"header":true,"encoding":"utf-8","lineEnd":"lf","deletePolicy":"api"}`} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(secret), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -122,6 +123,8 @@ func TestCheckReachesTheNeighbours(t *testing.T) {
 			"ok    configuration", "ok    page 127.0.0.1:0 ", "ok    console 127.0.0.1:0 ", "ok    http 127.0.0.1:0 ", "ok    spool", "import directory             DIR/import: files can be written",
 			"ok    data store side A", "ok    data store side B", "TCP connection works", "ok    way to SAP cpic", "registration works", "warn  definition", "everything is fine"}},
 		{"the API", head + door + api(outboundAPI(t), "pw"), exitOK, []string{"ok    outbound API", "ok    campaign 5000", "warn  data store "}},
+		{"deletions at the API", "profile = \"DIR/api.json\"\n" + head + door + api(outboundAPI(t), "pw"), exitOK, []string{"warn  delete policy api            a deletion replaces all"}},
+		{"deletions at the API, agreed", "profile = \"DIR/api.json\"\n" + head + door + api(outboundAPI(t), "pw") + stores(a, b), exitOK, []string{"ok    delete policy api"}},
 		{"a wrong password", head + door + api(outboundAPI(t), "wrong"), exitFailed, []string{"FAIL  outbound API                 outboundcsv: API answers 401: Unauthorized", "1 problem(s)"}},
 		{"no API", head + door + api("http://"+closedPort(t), "pw"), exitFailed, []string{"FAIL  outbound API", "connection refused"}},
 		{"no gateway", head + file + way + closedPort(t) + "\"\n", exitFailed, []string{"FAIL  gateway", "no TCP connection", "FAIL  way to SAP cpic              connects.OB1 at 127.0.0.1:"}},
