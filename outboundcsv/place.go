@@ -20,22 +20,26 @@ var ErrWaiting = stderrors.New("outboundcsv: the last file was not imported yet"
 // given its name. A file that is already there is never replaced ([ErrWaiting]).
 // write returns false when there is nothing to place; then no file appears.
 // Placed reports whether the file is there.
+//
+// A process that is killed leaves its hidden file; the next Place into the directory
+// removes those that no process holds. A lock that ends with the process tells that, so
+// on a network disk that does not pass locks on, only one machine may place files.
 func Place(dir, name string, write func(io.Writer) (bool, error)) (placed bool, err error) {
 	if name == "" || name != filepath.Base(name) || strings.ContainsAny(name, `/\:`) || name == "." || name == ".." {
 		return false, &ProfileError{Key: "name", Want: "a file name without directories"}
 	}
+	sweepParts(dir)
 	target := filepath.Join(dir, name)
 	if _, err := os.Lstat(target); err == nil {
 		return false, ErrWaiting
 	}
-	f, err := os.CreateTemp(dir, "."+name+".*.part")
+	f, err := createPart(dir, name)
 	if err != nil {
-		return false, errors.Wrap(err, "outboundcsv: place")
+		return false, err
 	}
 	defer func() {
-		f.Close()
-		if e := os.Remove(f.Name()); e != nil && !stderrors.Is(e, fs.ErrNotExist) && err == nil {
-			err = errors.Wrap(e, "outboundcsv: place")
+		if e := f.end(); err == nil {
+			err = e
 		}
 	}()
 	any, err := write(f)
