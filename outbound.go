@@ -114,8 +114,8 @@ func (c *OutboundConfig) Validate() error {
 // Outbound returns a component that takes call lists from SAP and places them for
 // Cisco Outbound Option, exactly once. It is INACTIVE until a list comes, then ACTIVE,
 // until another instance that shares the store gets one. It is degraded, with the
-// reason, while a way to SAP is down, or lists wait for a fault (disk full, directory
-// gone, API away); a file that waits for its importer is no fault.
+// reason, while a way to SAP is down, lists are refused because the disk of the spool is
+// full, or lists wait for a fault (disk full, directory gone, API away); a file that waits for its importer is no fault.
 func Outbound(cfg *OutboundConfig) Factory {
 	c := cfg.withDefaults()
 	return func(h Host) (Component, error) { return newOutbound(c, h) }
@@ -365,8 +365,14 @@ func (o *outboundComponent) refresh() {
 	}
 	if q, err := o.group.Own(); err != nil {
 		why = append(why, err.Error())
-	} else if p := q.Status().Problem; p != nil {
-		why = append(why, "lists wait: "+p.Error())
+	} else {
+		s := q.Status()
+		if s.Refusing != nil {
+			why = append(why, "lists are refused: "+s.Refusing.Error())
+		}
+		if s.Problem != nil {
+			why = append(why, "lists wait: "+s.Problem.Error())
+		}
 	}
 	reason := strings.Join(why, "; ")
 	condition := ConditionOK

@@ -214,6 +214,34 @@ func TestOutboundTakesAListAndShowsIt(t *testing.T) {
 	})
 }
 
+// A disk that cannot take a list: the sender may repeat it, an operator sees why.
+func TestOutboundRefusesListsWithoutADisk(t *testing.T) {
+	d := startOutbound(t, "ob1", testnet.New(), nil)
+	lists := filepath.Join(d.dir, "spool", "ob1", "lists")
+	if err := os.Rename(lists, lists+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	list := `[{"id":"4711","phones":[{"number":"1"}]}]`
+	if code, body := d.post("ob1", "/lists/Spring", "application/json", strings.NewReader(list)); code != http.StatusServiceUnavailable || !strings.Contains(body, "try again") {
+		t.Errorf("%d %s", code, body)
+	}
+	d.wait("it is degraded", func() bool {
+		h := d.node.Health()
+		return h.Condition == connects.ConditionDegraded && strings.Contains(h.Components[0].Reason, "lists are refused: spool: its disk cannot be written")
+	})
+	if got := d.console("status"); !strings.Contains(got, "refusing lists: spool: its disk") {
+		t.Errorf("console:\n%s", got)
+	}
+	if err := os.Rename(lists+".gone", lists); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := d.post("ob1", "/lists/Spring", "application/json", strings.NewReader(list)); code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	d.wait("the file is there", func() bool { return d.file() == "4711,,,1,,\r\n" })
+	d.wait("all is well", func() bool { return d.node.Health().Condition == connects.ConditionOK })
+}
+
 func TestOutboundInstancesShareAStore(t *testing.T) {
 	n, store := testnet.New(), ds104.NewMemory(nil)
 	defer store.Close()

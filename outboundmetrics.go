@@ -14,6 +14,7 @@ func outboundMetrics() []metric[spool.Status] {
 		gauge("outbound_lists_waiting", "Lists that are accepted and not finished.", func(s *spool.Status) float64 { return float64(s.Waiting) }),
 		gauge("outbound_rows_waiting", "Rows of these lists.", func(s *spool.Status) float64 { return float64(s.Rows) }),
 		gauge("outbound_blocked", "1 while lists wait for a fault.", func(s *spool.Status) float64 { return one(s.Problem != nil) }),
+		gauge("outbound_refusing", "1 while lists are refused because the disk of the spool cannot be written.", func(s *spool.Status) float64 { return one(s.Refusing != nil) }),
 		counter("outbound_lists_accepted_total", "Lists accepted from SAP.", n(func(c *spool.Counters) int64 { return c.Accepted })),
 		counter("outbound_lists_repeated_total", "Lists that SAP sent again.", n(func(c *spool.Counters) int64 { return c.Repeated })),
 		counter("outbound_lists_refused_total", "Lists that could not be accepted.", n(func(c *spool.Counters) int64 { return c.Refused })),

@@ -78,7 +78,7 @@ func (s *Service) Delete(ctx context.Context, _, _, campaign string, ids []strin
 
 // again has SAP ask once more where that helps.
 func again(err error) error {
-	if errors.Is(err, spool.ErrBusy) || errors.Is(err, spool.ErrSilent) || errors.Is(err, spool.ErrClosed) {
+	if errors.Is(err, spool.ErrBusy) || errors.Is(err, spool.ErrSilent) || errors.Is(err, spool.ErrSpool) || errors.Is(err, spool.ErrClosed) {
 		return errors.Join(sapphone.ErrBusy, err)
 	}
 	return err

@@ -96,6 +96,9 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 	}
 	s := q.Status()
 	fmt.Fprintf(w, "waiting  %d lists, %d rows%s\n", s.Waiting, s.Rows, because(s.Problem))
+	if s.Refusing != nil {
+		fmt.Fprintf(w, "refusing lists%s\n", because(s.Refusing))
+	}
 	for _, x := range s.Silent {
 		fmt.Fprintf(w, "silent   %s\n", silence(&x))
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"os"
@@ -22,10 +23,11 @@ type Spill struct {
 }
 
 // NewSpill makes an empty spill in dir; empty is the system's directory for temporary files.
+// Errors of the disk, here and later, wrap [ErrBusy].
 func NewSpill(dir string) (*Spill, error) {
 	f, err := os.CreateTemp(dir, "rows-*.part")
 	if err != nil {
-		return nil, errors.Wrap(err, "sapphone: rows")
+		return nil, spillError(err)
 	}
 	return &Spill{f: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
 }
@@ -43,7 +45,15 @@ func (s *Spill) Add(r Row) error {
 	s.buf = append(binary.AppendUvarint(append(s.buf[:0], kind), uint64(len(b))), b...)
 	s.n++
 	_, err := s.w.Write(s.buf)
-	return errors.Wrap(err, "sapphone: rows")
+	return spillError(err)
+}
+
+// spillError is a failure of the disk: the caller may try again.
+func spillError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrBusy, errors.Wrap(err, "rows"))
 }
 
 // Table returns the rows. Nothing may be added while they are read.
@@ -53,7 +63,7 @@ func (s *Spill) Table(width int) Table {
 
 func (s *Spill) rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		fail := func(err error) { yield(Row{}, errors.Wrap(err, "sapphone: rows")) }
+		fail := func(err error) { yield(Row{}, spillError(err)) }
 		if err := s.w.Flush(); err != nil {
 			fail(err)
 			return

@@ -28,9 +28,14 @@ import (
 // the sender has to try again, here or at another instance. A list whose rows are
 // all rejected is accepted and has E_ALL_REJECTED in Receipt.Codes.
 //
-// Errors: that of the sequence, ErrTooMany, ErrBusy, ErrKeyReused, of ctx, of the disk.
+// Errors: that of the sequence, ErrTooMany, ErrBusy, ErrKeyReused, of ctx, and ErrSpool
+// when the disk is full or fails: the sender should try again, and Status.Refusing is set
+// until the disk can be written.
 func (q *Queue) Accept(ctx context.Context, src Source, calls iter.Seq2[outboundcsv.PlannedCall, error]) (Receipt, error) {
 	r, err := q.accept(ctx, src, calls)
+	if full := stderrors.Is(err, ErrSpool); full || err == nil && !r.Repeated {
+		q.refuse(err)
+	}
 	switch {
 	case err != nil:
 		q.count(func(c *Counters) { c.Refused++ })
@@ -79,6 +84,11 @@ func (q *Queue) accept(ctx context.Context, src Source, calls iter.Seq2[outbound
 	if l.ID, err = q.j.nextID(); err != nil {
 		return Receipt{}, err
 	}
+	defer func() {
+		if _, ok := q.find(l.ID); !ok { // it takes room for nothing, and there may be none
+			q.unkeep(key, l.ID)
+		}
+	}()
 	if err := in.keep(q, l.ID); err != nil {
 		return Receipt{}, err
 	}
@@ -200,14 +210,14 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 	}
 	f, err := os.CreateTemp(filepath.Join(q.dir, "lists"), "new-*.part")
 	if err != nil {
-		return nil, errors.Wrap(err, "spool: accept")
+		return nil, spoolError("accept", err)
 	}
 	in := &incoming{path: f.Name()}
 	now := q.receive(src.Campaign)
 	defer q.received(now)
 	defer func() {
 		if e := f.Close(); e != nil && err == nil && !stderrors.Is(e, os.ErrClosed) {
-			err = errors.Wrap(e, "spool: accept")
+			err = spoolError("accept", e)
 		}
 		if err != nil {
 			in.discard()
@@ -242,7 +252,7 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 		}
 		b, err := json.Marshal(&c)
 		if err != nil {
-			return nil, errors.Wrap(err, "spool: accept")
+			return nil, spoolError("accept", err)
 		}
 		line = line[:0]
 		if in.rows > 1 {
@@ -251,7 +261,7 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 		line = append(append(line, '\n'), b...)
 		whole.Write(line)
 		if _, err := w.Write(line); err != nil {
-			return nil, errors.Wrap(err, "spool: accept")
+			return nil, spoolError("accept", err)
 		}
 		ids = append(ids, idHash(c.ID))
 		if q.o.SkipRepeats && c.Action != outboundcsv.ActionDelete {
@@ -260,10 +270,10 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 	}
 	w.WriteString("\n]\n")
 	if err := w.Flush(); err != nil {
-		return nil, errors.Wrap(err, "spool: accept")
+		return nil, spoolError("accept", err)
 	}
 	if err := f.Sync(); err != nil {
-		return nil, errors.Wrap(err, "spool: accept")
+		return nil, spoolError("accept", err)
 	}
 	if in.index, err = writeIndex(filepath.Join(q.dir, "lists"), ids); err != nil {
 		return nil, err
@@ -281,17 +291,28 @@ func (q *Queue) store(ctx context.Context, src *Source, calls iter.Seq2[outbound
 // keep gives the files their names in the spool.
 func (in *incoming) keep(q *Queue, id string) error {
 	if err := os.Rename(in.path, q.listPath(id, ".json")); err != nil {
-		return errors.Wrap(err, "spool: accept")
+		return spoolError("accept", err)
 	}
 	if err := os.Rename(in.index, q.listPath(id, ".idx")); err != nil {
-		return errors.Wrap(err, "spool: accept")
+		return spoolError("accept", err)
 	}
 	if in.sums != "" {
 		if err := os.Rename(in.sums, q.listPath(id, ".sum")); err != nil {
-			return errors.Wrap(err, "spool: accept")
+			return spoolError("accept", err)
 		}
 	}
 	return syncDir(filepath.Join(q.dir, "lists"))
+}
+
+// unkeep removes a list that the journal does not have. After a failed write only the
+// journal knows whether it has it.
+func (q *Queue) unkeep(key, id string) {
+	if c, ok, err := q.j.claim(key, q.o.Now()); err != nil || ok && c.List == id {
+		return
+	}
+	for _, ext := range listFiles {
+		os.Remove(q.listPath(id, ext)) // sweep gets the rest
+	}
 }
 
 // discard removes what was not kept.
@@ -358,7 +379,7 @@ func (q *Queue) indexed(l *List, id string) (bool, error) {
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return errors.Wrap(err, "spool: flush")
+		return spoolError("flush", err)
 	}
 	defer d.Close()
 	_ = d.Sync()

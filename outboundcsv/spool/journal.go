@@ -67,7 +67,7 @@ func (j *journal) nextID() (string, error) {
 		id = fmt.Sprintf("%010d", n)
 		return err
 	})
-	return id, errors.Wrap(err, "spool: journal")
+	return id, spoolError("journal", err)
 }
 
 // put writes lists and claims in one transaction.
@@ -93,7 +93,7 @@ func (j *journal) put(claims map[string]claim, lists ...*List) error {
 		}
 		return nil
 	})
-	return errors.Wrap(err, "spool: journal")
+	return spoolError("journal", err)
 }
 
 // lists reads all lists, in order of their ids.
@@ -158,7 +158,7 @@ func (j *journal) bury(tombs map[string][]string, removed bool, lists ...*List) 
 		}
 		return nil
 	})
-	return errors.Wrap(err, "spool: journal")
+	return spoolError("journal", err)
 }
 
 // removed returns which of the ids were taken out of a list in time.
@@ -172,7 +172,7 @@ func (j *journal) removed(list string, ids []string) (map[string]bool, error) {
 		}
 		return nil
 	})
-	return out, errors.Wrap(err, "spool: journal")
+	return out, spoolError("journal", err)
 }
 
 // tombs returns the deleted ids of a list, and whether they were taken out in time.
@@ -186,7 +186,7 @@ func (j *journal) tombs(list string) (map[string]bool, error) {
 		}
 		return nil
 	})
-	return out, errors.Wrap(err, "spool: journal")
+	return out, spoolError("journal", err)
 }
 
 // forget removes lists with what belongs to them, and expired claims.
@@ -217,7 +217,7 @@ func (j *journal) forget(lists []string, now time.Time) error {
 		}
 		return err
 	})
-	return errors.Wrap(err, "spool: journal")
+	return spoolError("journal", err)
 }
 
 func (j *journal) close() error { return errors.Wrap(j.db.Close(), "spool: journal") }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bufio"
 	"context"
 	stderrors "errors"
 	"io/fs"
@@ -42,6 +43,8 @@ type Queue struct {
 	held      time.Time            // when it was told of all of them
 	looked    time.Time            // when campaigns of the API were looked at
 	silent    []Silence
+	refusing  error     // why lists cannot be accepted
+	refused   time.Time // when the last one was refused for that
 }
 
 // Counters are totals since Open.
@@ -55,10 +58,14 @@ type Counters struct {
 
 // Status is a snapshot of the queue.
 type Status struct {
-	Waiting  int       // lists that are not finished, held ones included
-	Rows     int       // their rows
-	Problem  error     // why placing waits, nil when it does not; a file that waits for its importer is no problem
-	Since    time.Time // since when there is a problem
+	Waiting int       // lists that are not finished, held ones included
+	Rows    int       // their rows
+	Problem error     // why placing waits, nil when it does not; a file that waits for its importer is no problem
+	Since   time.Time // since when there is a problem
+	// Refusing is why lists cannot be accepted, wrapping ErrSpool; nil when they can. It
+	// ends with an accepted list, or when the disk can be written and none was refused for
+	// half a minute.
+	Refusing error
 	Progress *Progress // of the list that is being converted, or nil
 	// Receiving are the lists that senders are delivering, the oldest first.
 	Receiving []Receiving
@@ -225,7 +232,7 @@ func (q *Queue) reportPath(id string) string    { return filepath.Join(q.dir, "r
 // Status returns a snapshot.
 func (q *Queue) Status() Status {
 	q.mu.Lock()
-	s := Status{Problem: q.problem, Since: q.since, Silent: q.silent, Counters: q.counters}
+	s := Status{Problem: q.problem, Since: q.since, Silent: q.silent, Refusing: q.refusing, Counters: q.counters}
 	for _, l := range q.lists {
 		if !l.State.Final() {
 			s.Waiting++
@@ -357,6 +364,7 @@ func (q *Queue) Step(ctx context.Context) error {
 		return err
 	}
 	defer q.unlock()
+	q.probe()
 	err := q.flush()
 	for err == nil {
 		var again bool
@@ -422,6 +430,43 @@ func (q *Queue) report(err error) {
 		q.o.Logger.Info("lists go on")
 		q.o.Changed()
 	}
+}
+
+// refuseFor is how long a refusal is remembered at least: a probe may find room where
+// the next list finds none.
+const refuseFor = 30 * time.Second
+
+// refuse keeps why a list could not be accepted, for Status; nil when it could.
+func (q *Queue) refuse(err error) {
+	q.mu.Lock()
+	was := q.refusing
+	q.refusing, q.refused = err, q.o.Now()
+	q.mu.Unlock()
+	switch {
+	case err != nil && was == nil:
+		q.o.Logger.Warn("lists are refused", slog.String("err", err.Error()))
+	case err == nil && was != nil:
+		q.o.Logger.Info("lists are accepted again")
+	default:
+		return
+	}
+	q.o.Changed()
+}
+
+// probe looks whether the disk of the spool can be written again.
+func (q *Queue) probe() {
+	q.mu.Lock()
+	due := q.refusing != nil && q.o.Now().Sub(q.refused) >= refuseFor
+	q.mu.Unlock()
+	if !due {
+		return
+	}
+	name, err := writeFile(filepath.Join(q.dir, "lists"), func(w *bufio.Writer) { w.Write(make([]byte, 64<<10)) })
+	if err != nil {
+		return
+	}
+	os.Remove(name) // sweep would get it too
+	q.refuse(nil)
 }
 
 // prune removes what is older than Keep.

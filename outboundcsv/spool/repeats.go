@@ -57,7 +57,7 @@ func writeSums(dir string, all []sum) (name string, err error) {
 func writeFile(dir string, write func(*bufio.Writer)) (name string, err error) {
 	f, err := os.CreateTemp(dir, "new-*.part")
 	if err != nil {
-		return "", errors.Wrap(err, "spool: accept")
+		return "", spoolError("accept", err)
 	}
 	w := bufio.NewWriterSize(f, 64<<10)
 	write(w) // the writer keeps its first error
@@ -66,7 +66,7 @@ func writeFile(dir string, write func(*bufio.Writer)) (name string, err error) {
 	}
 	if err = stderrors.Join(err, f.Close()); err != nil {
 		os.Remove(f.Name())
-		return "", errors.Wrap(err, "spool: accept")
+		return "", spoolError("accept", err)
 	}
 	return f.Name(), nil
 }
@@ -287,7 +287,7 @@ func (q *Queue) writeMarks(l *List, found *found) error {
 			return err
 		}
 		if err := os.Rename(name, q.listPath(l.ID, f.ext)); err != nil {
-			return errors.Wrap(err, "spool: repeats")
+			return spoolError("repeats", err)
 		}
 	}
 	return syncDir(dir)

@@ -3,9 +3,11 @@ package spool_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,18 +24,33 @@ import (
 type wire struct {
 	srv  *outboundtest.Server
 	mu   sync.Mutex
-	slow func() time.Duration // nil = at once
-	down bool                 // answers of requests that change something are lost
+	slow func(body string) time.Duration // nil = at once
+	busy func(body string) bool          // who gets 503; nil = nobody
+	down bool                            // answers of requests that change something are lost
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := ""
+	if r.Body != nil {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = string(b)
+		r.Body = io.NopCloser(strings.NewReader(body))
+	}
 	w.mu.Lock()
 	slow, down := time.Duration(0), w.down && r.Method != http.MethodGet
 	if w.slow != nil {
-		slow = w.slow()
+		slow = w.slow(body)
 	}
+	busy := w.busy != nil && w.busy(body)
 	w.mu.Unlock()
 	rec := httptest.NewRecorder()
+	if busy {
+		rec.WriteHeader(http.StatusServiceUnavailable)
+		return rec.Result(), nil
+	}
 	time.Sleep(slow)
 	cut := true
 	func() {
@@ -71,7 +88,7 @@ func (w *wire) want(t *testing.T, what string, want ...string) {
 		all[id] = 1
 	}
 	if diff := cmp.Diff(all, ids(w.srv)); diff != "" {
-		t.Fatalf("%s (-want +got):\n%s", what, diff)
+		t.Fatalf("%s (-want +got):\n%s", what, diff[:min(len(diff), 2000)])
 	}
 }
 
@@ -139,7 +156,7 @@ func TestAPIDeletionsInDisorder(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			apiInstances(t, nil, func(t *testing.T, x *instances, w *wire) {
 				r := rand.New(rand.NewPCG(seed, 1))
-				w.slow = func() time.Duration { return time.Duration(r.IntN(3000)) * time.Millisecond }
+				w.slow = func(string) time.Duration { return time.Duration(r.IntN(3000)) * time.Millisecond }
 				all := []*instance{x.start("a"), x.start("b")}
 				wanted := map[string]bool{}
 				n := 0
@@ -246,7 +263,17 @@ func TestAPIDeletionWithTheSpoolOfTheDead(t *testing.T) {
 		settled(t, a, b)
 		b.kill()
 		time.Sleep(2 * time.Minute)
-		a.delete([]spool.Outcome{spool.Removed, spool.Removed}, nil, "p", "s")
+		w.slow = func(body string) time.Duration { // the spool of b is closed again before its rows are gone
+			if strings.Contains(body, "<overwriteData>true") {
+				return time.Minute
+			}
+			return 0
+		}
+		a.delete([]spool.Outcome{spool.Removed}, nil, "p")
+		settled(t, a)
+		time.Sleep(2 * time.Minute)
+		w.want(t, "after a deletion in its own rows", "q", "r", "s")
+		a.delete([]spool.Outcome{spool.Removed}, nil, "s")
 		settled(t, a)
 		time.Sleep(2 * time.Minute)
 		w.want(t, "rows of the dead instance", "q", "r")
@@ -338,4 +365,86 @@ func TestAPIDeletesBesideItsOwnLists(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"x": 1}, ids(srv)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// A list of which a part was sent when another instance wiped is sent from the beginning.
+func TestAPIWipeInTheMiddleOfAList(t *testing.T) {
+	apiInstances(t, nil, func(t *testing.T, x *instances, w *wire) {
+		a, b := x.start("a"), x.start("b")
+		defer a.kill()
+		defer b.kill()
+		b.accept("C", "1", "p", "q")
+		settled(t, a, b)
+		w.busy = func(body string) bool { return strings.Contains(body, "last") }
+		var all []string
+		for i := range 10_000 {
+			all = append(all, fmt.Sprint("r-", i))
+		}
+		a.accept("C", "2", append(all, "last")...)
+		time.Sleep(time.Minute)
+		b.delete([]spool.Outcome{spool.Removed}, nil, "p")
+		time.Sleep(time.Minute)
+		w.want(t, "after the wipe", append(slices.Clone(all), "q")...)
+		w.mu.Lock()
+		w.busy = nil
+		w.mu.Unlock()
+		settled(t, a, b)
+		w.want(t, "in the end", append(all, "last", "q")...)
+	})
+}
+
+// A wipe that is done, and of which only its own journal does not know, is not repeated.
+func TestAPIWipeIsDoneOnce(t *testing.T) {
+	apiInstances(t, nil, func(t *testing.T, x *instances, w *wire) {
+		a := x.start("a")
+		defer a.kill()
+		a.accept("C", "1", "p", "q")
+		settled(t, a)
+		puts := 0
+		x.l.set(func() {
+			x.l.afterPut = func(key string) error {
+				if strings.HasPrefix(key, "outbound/api/") {
+					if puts++; puts == 2 { // the first begins the wipe, the second ends it
+						return errDown
+					}
+				}
+				return nil
+			}
+		})
+		n := len(w.srv.Requests())
+		a.delete([]spool.Outcome{spool.Removed}, nil, "p")
+		settled(t, a)
+		w.want(t, "in the end", "q")
+		if n = len(w.srv.Requests()) - n; n != 1 || puts < 3 {
+			t.Errorf("%d requests, %d changes of the ledger", n, puts)
+		}
+	})
+}
+
+// A wipe waits for rows that are on their way.
+func TestAPIWipeWaitsForWhoSends(t *testing.T) {
+	apiInstances(t, nil, func(t *testing.T, x *instances, w *wire) {
+		a, b := x.start("a"), x.start("b")
+		defer a.kill()
+		defer b.kill()
+		a.accept("C", "1", "p", "q")
+		settled(t, a, b)
+		w.slow = func(body string) time.Duration {
+			if strings.Contains(body, "slow") {
+				return time.Minute
+			}
+			return 0
+		}
+		b.accept("C", "2", "slow")
+		time.Sleep(5 * time.Second)
+		if _, err := a.q.Delete(t.Context(), "C", []string{"p"}); err != nil && !errors.Is(err, spool.ErrSilent) { // b is busy with its request
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if n := ids(w.srv)["p"]; n != 1 {
+			t.Error("a wiped while b was sending")
+		}
+		settled(t, a, b)
+		w.want(t, "in the end", "q", "slow")
+	})
 }
