@@ -84,7 +84,7 @@ type handler struct{ HandlerOptions }
 
 func (h *handler) handle(ctx context.Context, c *Call) (*Result, error) {
 	if h.Recorder != nil {
-		if err := h.Recorder.Record(c); err != nil {
+		if err := h.Recorder.record(c, h.Definitions.Functions[c.Func]); err != nil {
 			h.Logger.Warn("call not recorded", slog.String("function", c.Func), slog.String("err", err.Error()))
 		}
 	}

@@ -1,6 +1,7 @@
 package sapphone
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	pkgerrors "github.com/pkg/errors"
 )
@@ -24,7 +26,8 @@ import (
 // safe for concurrent use.
 type Recorder struct {
 	Dir string
-	// Full stores values as they are: personal data, and what Replay needs.
+	// Full stores values as they are: personal data, and what Replay needs. The bytes of
+	// the wire are kept, so what is played is the call as it came.
 	Full bool
 	// MaxRows is how many rows of a table are stored; 0 is 20, or with Full all.
 	MaxRows int
@@ -55,8 +58,21 @@ type Recording struct {
 type RecordedValue struct {
 	Bytes int    `json:"bytes,omitempty"`
 	Text  string `json:"text"`
-	Hex   string `json:"hex,omitempty"`
+	// Coding is how the text was read from the bytes: a code page of SAP, 4103 or 4102 for
+	// characters as the connection has them and 4110 (UTF-8) for a STRING, or "bytes" for
+	// what is no text: it stands there in hexadecimal, or decoded when its type is known.
+	// It is empty for a value that came as text.
+	Coding string `json:"coding,omitempty"`
+	Hex    string `json:"hex,omitempty"`
 }
+
+// Codings of a [RecordedValue].
+const (
+	codingUTF16LE = "4103"
+	codingUTF16BE = "4102"
+	codingUTF8    = "4110"
+	codingBytes   = "bytes"
+)
 
 // RecordedTable is a table: how many rows of what width came, and some of them.
 type RecordedTable struct {
@@ -68,8 +84,12 @@ type RecordedTable struct {
 // rawField is the name under which a row without fields is recorded.
 const rawField = "row"
 
-// Record stores a call.
-func (r *Recorder) Record(c *Call) error {
+// Record stores a call. Nothing says of which types its values are: what cannot be
+// characters of the connection and is UTF-8 without a zero is taken for a STRING.
+func (r *Recorder) Record(c *Call) error { return r.record(c, nil) }
+
+// record stores a call with what is known of the function; fn may be nil.
+func (r *Recorder) record(c *Call, fn *Func) error {
 	now, most, rows := r.Now, r.MaxCalls, r.MaxRows
 	if now == nil {
 		now = time.Now
@@ -95,7 +115,13 @@ func (r *Recorder) Record(c *Call) error {
 	rec := Recording{Time: now().UTC(), Function: c.Func, System: c.Caller.System, Client: c.Caller.Client, Key: c.Key, Masked: !r.Full,
 		BigEndian: c.Big, Wanted: c.Wanted, Parameters: map[string]RecordedValue{}, Tables: map[string]RecordedTable{}}
 	for name, v := range c.In {
-		rec.Parameters[name] = r.value(v.Raw, v.Text, c.Big)
+		var field *Field
+		if fn != nil {
+			if field = fn.in(name); field == nil {
+				field = fn.out(name)
+			}
+		}
+		rec.Parameters[name] = r.value(v.Raw, v.Text, field, c.Big)
 	}
 	for name, t := range c.Tables {
 		out := RecordedTable{Rows: t.Len, Width: t.Width}
@@ -108,10 +134,10 @@ func (r *Recorder) Record(c *Call) error {
 			}
 			m := map[string]RecordedValue{}
 			if row.Raw != nil {
-				m[rawField] = r.value(row.Raw, "", c.Big)
+				m[rawField] = r.value(row.Raw, "", &Field{Type: rawField}, c.Big)
 			}
 			for f, s := range row.Fields {
-				m[f] = r.value(nil, s, false)
+				m[f] = r.value(nil, s, nil, false)
 			}
 			out.Sample = append(out.Sample, m)
 		}
@@ -142,10 +168,10 @@ func fileName(s string) string {
 	return s[:min(len(s), 40)]
 }
 
-func (r *Recorder) value(raw []byte, text string, big bool) RecordedValue {
+func (r *Recorder) value(raw []byte, text string, f *Field, big bool) RecordedValue {
 	v := RecordedValue{Bytes: len(raw), Text: text}
 	if raw != nil {
-		v.Text = strings.TrimRight(DecodeUTF16(raw, big), " ")
+		v.Text, v.Coding = readable(raw, f, big)
 		if r.Full {
 			v.Hex = hex.EncodeToString(raw)
 		}
@@ -154,6 +180,40 @@ func (r *Recorder) value(raw []byte, text string, big bool) RecordedValue {
 		v.Text = mask(v.Text)
 	}
 	return v
+}
+
+// readable is the text of a value and how it was read. A field with a Type is a
+// structure, of which the characters can be read.
+func readable(raw []byte, f *Field, big bool) (text, coding string) {
+	page := codingUTF16LE
+	if big {
+		page = codingUTF16BE
+	}
+	chars := strings.TrimRight(DecodeUTF16(raw, big), " ")
+	if f != nil && f.Type != "" {
+		return chars, page
+	}
+	if f != nil {
+		if s, err := f.decode(raw, big); err == nil {
+			switch f.kind {
+			case kindChar, kindNumc, kindDate, kindTime:
+				return s, page
+			case kindString:
+				return s, codingUTF8
+			}
+			return s, codingBytes
+		}
+	}
+	odd := func(r rune) bool { return r < ' ' || r == unicode.ReplacementChar }
+	switch {
+	case len(raw) == 0:
+		return "", page
+	case utf8.Valid(raw) && bytes.IndexByte(raw, 0) < 0: // characters of two bytes nearly always have a zero among them
+		return string(raw), codingUTF8
+	case len(raw)%2 == 0 && !strings.ContainsFunc(chars, odd):
+		return chars, page
+	}
+	return hex.EncodeToString(raw), codingBytes
 }
 
 // mask hides values but not their form.
@@ -197,7 +257,10 @@ func (r *Recording) Call() (*Call, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.In[name] = Value{Raw: raw, Text: v.Text}
+		c.In[name] = Value{Raw: raw}
+		if raw == nil {
+			c.In[name] = Value{Text: v.Text}
+		}
 	}
 	for name, t := range r.Tables {
 		if len(t.Sample) != t.Rows {
@@ -205,7 +268,7 @@ func (r *Recording) Call() (*Call, error) {
 		}
 		rows := make([]Row, t.Rows)
 		for i, s := range t.Sample {
-			if v, ok := s[rawField]; ok && v.Hex != "" {
+			if v, ok := s[rawField]; ok && (v.Hex != "" || v.Coding != "") {
 				raw, err := v.raw()
 				if err != nil {
 					return nil, err
@@ -224,8 +287,8 @@ func (r *Recording) Call() (*Call, error) {
 }
 
 func (v *RecordedValue) raw() ([]byte, error) {
-	if v.Hex == "" {
-		return nil, nil
+	if v.Hex == "" && v.Coding == "" {
+		return nil, nil // it came as text
 	}
 	b, err := hex.DecodeString(v.Hex)
 	return b, pkgerrors.Wrap(err, "sapphone: recording")
