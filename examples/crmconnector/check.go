@@ -18,6 +18,7 @@ import (
 	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/internal/findings"
 )
 
 // checkTimeout bounds one look at a neighbour.
@@ -29,45 +30,22 @@ const healthTimeout = 2 * time.Second
 // storeTimeout bounds the look at one data store.
 const storeTimeout = 3 * time.Second
 
-// soon is when the end of a certificate is worth a warning.
-const soon = 30 * 24 * time.Hour
-
-// report prints one line per thing that was looked at.
-type report struct {
-	out    io.Writer
-	failed int
-}
-
-func (r *report) line(mark, what, format string, args ...any) {
-	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
-	fmt.Fprintf(r.out, "%-5s %-28s %s\n", mark, what, text)
-}
-
-func (r *report) ok(what, format string, args ...any)   { r.line("ok", what, format, args...) }
-func (r *report) warn(what, format string, args ...any) { r.line("warn", what, format, args...) }
-func (r *report) fail(what, format string, args ...any) {
-	r.failed++
-	r.line("FAIL", what, format, args...)
-}
-
 // check looks at everything the connector needs, whether or not the rest is good.
 func check(ctx context.Context, f *file, s *settings, out io.Writer) int {
-	r := &report{out: out}
+	r := findings.New(out)
 	code := exitOK
 	if err := s.crm.Validate(); err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			r.fail("configuration", "%s", line)
-		}
+		r.FailEach("configuration", err)
 		code = exitUsage
 	} else {
-		r.ok("configuration", "%d link(s), %d SAP system(s)", len(f.Links), len(f.Systems))
+		r.OK("configuration", "%d link(s), %d SAP system(s)", len(f.Links), len(f.Systems))
 	}
 	crm := *s.crm
 	if f.Store.SideA != "" {
 		crm.Instances = 1 // they share the data stores, which are not open here
 	}
 	for _, w := range crm.Warnings() {
-		r.warn("configuration", "%s", w)
+		r.Warn("configuration", "%s", w)
 	}
 	checkCertificates(r, s)
 	running := checkListener(ctx, r, s)
@@ -81,64 +59,47 @@ func check(ctx context.Context, f *file, s *settings, out io.Writer) int {
 			checkHost(ctx, r, strings.TrimSpace("event host of SAP "+system.Name), host)
 		}
 	}
-	switch {
-	case r.failed == 0:
-		fmt.Fprintln(out, "everything is fine")
-	case code == exitOK:
+	if !r.End() && code == exitOK {
 		code = exitFailed
-	}
-	if r.failed > 0 {
-		fmt.Fprintf(out, "%d problem(s)\n", r.failed)
 	}
 	return code
 }
 
-func checkCertificates(r *report, s *settings) {
-	now := time.Now()
+func checkCertificates(r *findings.Report, s *settings) {
 	for _, c := range s.certs {
-		what := "certificate of " + c.use
-		switch left := c.expiry(now); {
-		case left <= 0:
-			r.fail(what, "expired on %s: %s", c.leaf.NotAfter.Format(time.DateOnly), c.leaf.Subject)
-		case now.Before(c.leaf.NotBefore):
-			r.fail(what, "not valid before %s: %s", c.leaf.NotBefore.Format(time.DateOnly), c.leaf.Subject)
-		case left < soon:
-			r.warn(what, "expires on %s: %s", c.leaf.NotAfter.Format(time.DateOnly), c.leaf.Subject)
-		default:
-			r.ok(what, "valid until %s: %s", c.leaf.NotAfter.Format(time.DateOnly), c.leaf.Subject)
-		}
+		r.Certificate("certificate of "+c.use, c.leaf, time.Now())
 	}
 }
 
 // checkListener reports whether the connector runs already.
-func checkListener(ctx context.Context, r *report, s *settings) bool {
+func checkListener(ctx context.Context, r *findings.Report, s *settings) bool {
 	what := "listen " + s.crm.Listen
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.crm.Listen)
 	if err == nil {
 		ln.Close()
-		r.ok(what, "address is free")
+		r.OK(what, "address is free")
 		checkConsole(ctx, r, s.crm.Console)
 		return false
 	}
 	if state := runningState(ctx, s); state != "" {
-		r.ok(what, "a connector runs here, it is %s", state)
+		r.OK(what, "a connector runs here, it is %s", state)
 		return true
 	}
-	r.fail(what, "%v", err)
+	r.Fail(what, "%v", err)
 	return false
 }
 
-func checkConsole(ctx context.Context, r *report, addr string) {
+func checkConsole(ctx context.Context, r *findings.Report, addr string) {
 	if addr == "" {
 		return
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		r.fail("console "+addr, "%v", err)
+		r.Fail("console "+addr, "%v", err)
 		return
 	}
 	ln.Close()
-	r.ok("console "+addr, "address is free")
+	r.OK("console "+addr, "address is free")
 }
 
 // runningState asks the health page of a connector at our own address; empty when
@@ -179,26 +140,26 @@ func runningState(ctx context.Context, s *settings) string {
 // checkKey is written to the store and removed again.
 const checkKey = "check/crmconnector"
 
-func checkStore(ctx context.Context, r *report, f *storeSection, s *settings, running bool) {
+func checkStore(ctx context.Context, r *findings.Report, f *storeSection, s *settings, running bool) {
 	if f.SideA != "" {
 		checkDataStore(ctx, r, "data store side A", f.SideA, s)
 		if f.SideB == "" {
-			r.warn("data store side B", "not configured: nothing takes over when side A fails")
+			r.Warn("data store side B", "not configured: nothing takes over when side A fails")
 			return
 		}
 		checkDataStore(ctx, r, "data store side B", f.SideB, s)
 		return
 	}
 	if f.File == "" {
-		r.warn("store", "in memory: a restart forgets who is logged on; set store.file, or store.side_a and side_b")
+		r.Warn("store", "in memory: a restart forgets who is logged on; set store.file, or store.side_a and side_b")
 		return
 	}
 	switch err := s.openStore(f, nil); {
 	case running && errors.Is(err, ds104.ErrLocked):
-		r.ok("store", "in use by the connector that runs")
+		r.OK("store", "in use by the connector that runs")
 		return
 	case err != nil:
-		r.fail("store", "%v", err)
+		r.Fail("store", "%v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -209,28 +170,28 @@ func checkStore(ctx context.Context, r *report, f *storeSection, s *settings, ru
 		err = st.Delete(ctx, checkKey, 0)
 	}
 	if err != nil {
-		r.fail("store", "%v", err)
+		r.Fail("store", "%v", err)
 		return
 	}
 	n := 0
 	for _, err := range st.List(ctx, "") {
 		if err != nil {
-			r.fail("store", "%v", err)
+			r.Fail("store", "%v", err)
 			return
 		}
 		n++
 	}
-	r.ok("store", "can be written, has %d entries", n)
+	r.OK("store", "can be written, has %d entries", n)
 }
 
 // checkDataStore connects to one side. It writes nothing: that is for whoever
 // decides.
-func checkDataStore(ctx context.Context, r *report, what, addr string, s *settings) {
+func checkDataStore(ctx context.Context, r *findings.Report, what, addr string, s *settings) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		r.fail(what, "no TCP connection: %v", err)
+		r.Fail(what, "no TCP connection: %v", err)
 		return
 	}
 	conn.Close()
@@ -238,12 +199,12 @@ func checkDataStore(ctx context.Context, r *report, what, addr string, s *settin
 	o.Name += " (check)" // another voter than the connector
 	c, err := ds104.Dial(ctx, addr, &o)
 	if err != nil {
-		r.fail(what, "%s: %v", addr, err)
+		r.Fail(what, "%s: %v", addr, err)
 		return
 	}
 	defer c.Close()
 	if _, err := c.Get(ctx, checkKey); err != nil && !errors.Is(err, ds104.ErrNotFound) {
-		r.fail(what, "%s: %v", addr, err)
+		r.Fail(what, "%s: %v", addr, err)
 		return
 	}
 	st := c.Stats()
@@ -252,35 +213,35 @@ func checkDataStore(ctx context.Context, r *report, what, addr string, s *settin
 		text = "answers, belongs to no pair"
 	}
 	if want := strings.TrimPrefix(what, "data store side "); st.Side != ds104.Alone && st.Side.String() != want {
-		r.fail(what, "%s: is side %v", addr, st.Side)
+		r.Fail(what, "%s: is side %v", addr, st.Side)
 		return
 	}
-	r.ok(what, "%s: %s", addr, text)
+	r.OK(what, "%s: %s", addr, text)
 }
 
-func checkLanguages(r *report, dir string) {
+func checkLanguages(r *findings.Report, dir string) {
 	if dir == "" {
-		r.ok("languages", "built-in English, without not-ready reasons")
+		r.OK("languages", "built-in English, without not-ready reasons")
 		return
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		r.fail("languages", "%s is no directory that can be read", dir)
+		r.Fail("languages", "%s is no directory that can be read", dir)
 		return
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.lfg"))
 	if err != nil || len(names) == 0 {
-		r.fail("languages", "%s has no language file (*.lfg)", dir)
+		r.Fail("languages", "%s has no language file (*.lfg)", dir)
 		return
 	}
 	for i := range names {
 		names[i] = filepath.Base(names[i])
 	}
-	r.ok("languages", "%s", strings.Join(names, " "))
+	r.OK("languages", "%s", strings.Join(names, " "))
 }
 
 // checkLink opens a session on each side, as the connector would, and closes it.
 // Of a pair only one side serves at a time: the other one says that it is offline.
-func checkLink(ctx context.Context, r *report, l *connects.CRMLink) {
+func checkLink(ctx context.Context, r *findings.Report, l *connects.CRMLink) {
 	sides := []cti.Endpoint{l.Session.A, l.Session.B}
 	var texts [2]string
 	var errs [2]error
@@ -295,17 +256,17 @@ func checkLink(ctx context.Context, r *report, l *connects.CRMLink) {
 			sides[1-i].Addr != "" && errs[1-i] == nil
 		switch {
 		case e.Addr == "":
-			r.warn(what, "not configured: nothing takes over when the other side fails")
+			r.Warn(what, "not configured: nothing takes over when the other side fails")
 		case standby:
-			r.ok(what, "%s: stands by, the other side serves", e.Addr)
+			r.OK(what, "%s: stands by, the other side serves", e.Addr)
 		case errors.Is(errs[i], syscall.ECONNREFUSED) && sides[1-i].Addr != "" && errs[1-i] == nil:
 			// A standby CTI server refuses sessions or does not listen at all
 			// (CTI reference, section 9).
-			r.warn(what, "%s: nobody listens; so does a standby, but nothing takes over unless it is one", e.Addr)
+			r.Warn(what, "%s: nobody listens; so does a standby, but nothing takes over unless it is one", e.Addr)
 		case errs[i] != nil:
-			r.fail(what, "%v", errs[i])
+			r.Fail(what, "%v", errs[i])
 		default:
-			r.ok(what, "%s: %s", e.Addr, texts[i])
+			r.OK(what, "%s: %s", e.Addr, texts[i])
 		}
 	}
 }
@@ -332,7 +293,7 @@ func tryCTI(ctx context.Context, o *cti.SessionOptions, e cti.Endpoint) (string,
 }
 
 // checkHost resolves an entry of the allow-list; with a port it also connects.
-func checkHost(ctx context.Context, r *report, what, entry string) {
+func checkHost(ctx context.Context, r *findings.Report, what, entry string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	host, port, err := net.SplitHostPort(entry)
@@ -341,28 +302,28 @@ func checkHost(ctx context.Context, r *report, what, entry string) {
 	}
 	switch {
 	case entry == "*":
-		r.warn(what, "* lets a request name any host of the network")
+		r.Warn(what, "* lets a request name any host of the network")
 	case strings.HasPrefix(host, "*.") || strings.Contains(host, "/"):
-		r.ok(what, "%s: a pattern, not looked up", entry)
+		r.OK(what, "%s: a pattern, not looked up", entry)
 	default:
 		addrs, err := net.DefaultResolver.LookupHost(ctx, host)
 		if err != nil {
 			if d, ok := errors.AsType[*net.DNSError](err); ok && d.IsNotFound {
 				err = errors.New("no such host")
 			}
-			r.fail(what, "%s: %v", entry, err)
+			r.Fail(what, "%s: %v", entry, err)
 			return
 		}
 		if port == "" {
-			r.ok(what, "%s is %s", entry, strings.Join(addrs, " "))
+			r.OK(what, "%s is %s", entry, strings.Join(addrs, " "))
 			return
 		}
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", entry)
 		if err != nil {
-			r.fail(what, "no TCP connection: %v", err)
+			r.Fail(what, "no TCP connection: %v", err)
 			return
 		}
 		conn.Close()
-		r.ok(what, "%s: TCP connection works", entry)
+		r.OK(what, "%s: TCP connection works", entry)
 	}
 }

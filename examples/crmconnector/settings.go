@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"time"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/ianaindex"
@@ -249,9 +248,6 @@ func authorities(name string) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
-
-// expiry says how long a certificate is still good.
-func (c *certificate) expiry(now time.Time) time.Duration { return c.leaf.NotAfter.Sub(now) }
 
 // onOff is the address of a listener that "off" leaves away.
 func onOff(addr string) string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/internal/findings"
 	"github.com/connects-go/connects/outboundcsv/sapphone"
 	"github.com/connects-go/connects/outboundcsv/spool"
 )
@@ -32,40 +33,18 @@ const (
 	registerPoll = 20 * time.Millisecond
 	// maxCampaigns is how many campaigns of the API are looked at.
 	maxCampaigns = 10
-	// soon is when the end of a certificate is worth a warning.
-	soon = 30 * 24 * time.Hour
 )
-
-// findings prints one line per thing that was looked at.
-type findings struct {
-	out    io.Writer
-	failed int
-}
-
-func (r *findings) line(mark, what, format string, args ...any) {
-	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
-	fmt.Fprintf(r.out, "%-5s %-28s %s\n", mark, what, text)
-}
-
-func (r *findings) ok(what, format string, args ...any)   { r.line("ok", what, format, args...) }
-func (r *findings) warn(what, format string, args ...any) { r.line("warn", what, format, args...) }
-func (r *findings) fail(what, format string, args ...any) {
-	r.failed++
-	r.line("FAIL", what, format, args...)
-}
 
 // checkAll looks at everything the connector needs, whether or not the rest is good. bad
 // is what is wrong with the configuration.
 func checkAll(ctx context.Context, f *file, c *connects.OutboundConfig, bad error, out io.Writer) int {
-	r := &findings{out: out}
+	r := findings.New(out)
 	code := exitOK
 	if bad != nil {
-		for line := range strings.SplitSeq(bad.Error(), "\n") {
-			r.fail("configuration", "%s", line)
-		}
+		r.FailEach("configuration", bad)
 		code = exitUsage
 	} else {
-		r.ok("configuration", "instance %s", c.Queue.Instance)
+		r.OK("configuration", "instance %s", c.Queue.Instance)
 	}
 	checkCertificate(r, f.HTTP.Certificate, f.HTTP.Key)
 	running := checkListeners(ctx, r, f, c)
@@ -81,21 +60,15 @@ func checkAll(ctx context.Context, f *file, c *connects.OutboundConfig, bad erro
 		}
 	}
 	if f.Definition.File == "" && (len(c.Transports) > 0 || f.HTTP.Listen != "") {
-		r.warn("definition", "none: only planned calls as JSON are understood, no function of SAP")
+		r.Warn("definition", "none: only planned calls as JSON are understood, no function of SAP")
 	}
-	switch {
-	case r.failed == 0:
-		fmt.Fprintln(out, "everything is fine")
-	case code == exitOK:
+	if !r.End() && code == exitOK {
 		code = exitFailed
-	}
-	if r.failed > 0 {
-		fmt.Fprintf(out, "%d problem(s)\n", r.failed)
 	}
 	return code
 }
 
-func checkCertificate(r *findings, name, key string) {
+func checkCertificate(r *findings.Report, name, key string) {
 	if name == "" {
 		return
 	}
@@ -106,21 +79,11 @@ func checkCertificate(r *findings, name, key string) {
 	if err != nil {
 		return // the configuration says so already
 	}
-	now, leaf := time.Now(), pair.Leaf
-	switch day := leaf.NotAfter.Format(time.DateOnly); {
-	case now.After(leaf.NotAfter):
-		r.fail("certificate of http", "expired on %s: %s", day, leaf.Subject)
-	case now.Before(leaf.NotBefore):
-		r.fail("certificate of http", "not valid before %s: %s", leaf.NotBefore.Format(time.DateOnly), leaf.Subject)
-	case leaf.NotAfter.Sub(now) < soon:
-		r.warn("certificate of http", "expires on %s: %s", day, leaf.Subject)
-	default:
-		r.ok("certificate of http", "valid until %s: %s", day, leaf.Subject)
-	}
+	r.Certificate("certificate of http", pair.Leaf, time.Now())
 }
 
 // checkListeners reports whether the connector runs already.
-func checkListeners(ctx context.Context, r *findings, f *file, c *connects.OutboundConfig) (running bool) {
+func checkListeners(ctx context.Context, r *findings.Report, f *file, c *connects.OutboundConfig) (running bool) {
 	or := func(addr, standard string) string {
 		if addr == "" {
 			return standard
@@ -138,14 +101,14 @@ func checkListeners(ctx context.Context, r *findings, f *file, c *connects.Outbo
 		switch {
 		case err == nil:
 			ln.Close()
-			r.ok(what, "address is free")
+			r.OK(what, "address is free")
 		case d.what == "page" && isOutbound(ctx, d.addr):
 			running = true
-			r.ok(what, "an outbound connector runs here")
+			r.OK(what, "an outbound connector runs here")
 		case running:
-			r.ok(what, "in use by the connector that runs")
+			r.OK(what, "in use by the connector that runs")
 		default:
-			r.fail(what, "%v", err)
+			r.Fail(what, "%v", err)
 		}
 	}
 	return running
@@ -169,16 +132,16 @@ func isOutbound(ctx context.Context, addr string) bool {
 }
 
 // checkDirectories writes into every directory what the connector would.
-func checkDirectories(r *findings, f *file, c *connects.OutboundConfig) {
+func checkDirectories(r *findings.Report, f *file, c *connects.OutboundConfig) {
 	if c.Root != "" {
 		err := os.MkdirAll(c.Root, 0o700)
 		if err == nil {
 			err = writable(c.Root)
 		}
 		if err != nil {
-			r.fail("spool", "%v", err)
+			r.Fail("spool", "%v", err)
 		} else {
-			r.ok("spool", "%s can be written", c.Root)
+			r.OK("spool", "%s can be written", c.Root)
 		}
 	}
 	if dir := f.Import.Directory; dir != "" && f.API.URL == "" {
@@ -189,16 +152,16 @@ func checkDirectories(r *findings, f *file, c *connects.OutboundConfig) {
 			continue
 		}
 		if err := writable(d.dir); err != nil {
-			r.fail(d.what, "%v", err)
+			r.Fail(d.what, "%v", err)
 		} else {
-			r.ok(d.what, "%s can be written", d.dir)
+			r.OK(d.what, "%s can be written", d.dir)
 		}
 	}
 	if f.Results != "" {
 		if st, err := os.Stat(f.Results); err != nil || !st.IsDir() {
-			r.fail("results", "%s is no directory that can be read", f.Results)
+			r.Fail("results", "%s is no directory that can be read", f.Results)
 		} else {
-			r.ok("results", "%s", f.Results)
+			r.OK("results", "%s", f.Results)
 		}
 	}
 }
@@ -212,28 +175,28 @@ func writable(dir string) error {
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
-func checkImport(r *findings, c *connects.OutboundConfig) {
+func checkImport(r *findings.Report, c *connects.OutboundConfig) {
 	const what = "import directory"
 	file := c.Queue.File
 	oneStep, err := spool.CheckFile(file)
 	if err != nil {
-		r.fail(what, "%v", err)
+		r.Fail(what, "%v", err)
 		return
 	}
 	if oneStep {
-		r.ok(what, "%s: files can be written and get their name in one step", file.Dir)
+		r.OK(what, "%s: files can be written and get their name in one step", file.Dir)
 	} else {
-		r.warn(what, "%s: files can be written, but the file system cannot rename without replacing; nobody else may write %s", file.Dir, file.Name)
+		r.Warn(what, "%s: files can be written, but the file system cannot rename without replacing; nobody else may write %s", file.Dir, file.Name)
 	}
 	if same, known := sameVolume(c.Root, file.Dir); known && !same {
-		r.ok(what, "on another volume than the spool; files are written there under a hidden name")
+		r.OK(what, "on another volume than the spool; files are written there under a hidden name")
 	}
 	if st, err := os.Stat(filepath.Join(file.Dir, file.Name)); err == nil {
-		r.warn(what, "%s is there since %s: the importer has not taken it", file.Name, st.ModTime().UTC().Format(time.RFC3339))
+		r.Warn(what, "%s is there since %s: the importer has not taken it", file.Name, st.ModTime().UTC().Format(time.RFC3339))
 	}
 }
 
-func checkAPI(ctx context.Context, r *findings, f *file, c *connects.OutboundConfig) {
+func checkAPI(ctx context.Context, r *findings.Report, f *file, c *connects.OutboundConfig) {
 	api := c.Queue.API
 	if api == nil {
 		return // the configuration says why
@@ -241,15 +204,15 @@ func checkAPI(ctx context.Context, r *findings, f *file, c *connects.OutboundCon
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := api.Check(ctx); err != nil {
-		r.fail("outbound API", "%v", err)
+		r.Fail("outbound API", "%v", err)
 		return
 	}
-	r.ok("outbound API", "answers, and the login is good")
+	r.OK("outbound API", "answers, and the login is good")
 	if c.Queue.Profile.Delete == "api" {
 		if f.Store.SideA == "" {
-			r.warn("delete policy api", "a deletion replaces all of its campaign: without [store] nobody else may have rows there, they would be lost")
+			r.Warn("delete policy api", "a deletion replaces all of its campaign: without [store] nobody else may have rows there, they would be lost")
 		} else {
-			r.ok("delete policy api", "a deletion replaces all of its campaign; the instances of the store send their rows there again")
+			r.OK("delete policy api", "a deletion replaces all of its campaign; the instances of the store send their rows there again")
 		}
 	}
 	var ids []string
@@ -264,10 +227,10 @@ func checkAPI(ctx context.Context, r *findings, f *file, c *connects.OutboundCon
 			break // one is enough
 		}
 		if err != nil {
-			r.fail(what, "%v", err)
+			r.Fail(what, "%v", err)
 			continue
 		}
-		r.ok(what, "can be read")
+		r.OK(what, "can be read")
 	}
 }
 
@@ -275,9 +238,9 @@ func checkAPI(ctx context.Context, r *findings, f *file, c *connects.OutboundCon
 const checkKey = "check/outbound"
 
 // checkStores connects to each side. It writes nothing: that is for whoever decides.
-func checkStores(ctx context.Context, r *findings, f *file) {
+func checkStores(ctx context.Context, r *findings.Report, f *file) {
 	if f.Store.SideA == "" {
-		r.warn("data store", "not configured: another instance may place the same list, and cannot delete in the lists of this one")
+		r.Warn("data store", "not configured: another instance may place the same list, and cannot delete in the lists of this one")
 		return
 	}
 	o, err := f.storeClient(slog.New(slog.DiscardHandler))
@@ -288,19 +251,19 @@ func checkStores(ctx context.Context, r *findings, f *file) {
 	for i, addr := range []string{f.Store.SideA, f.Store.SideB} {
 		what := fmt.Sprintf("data store side %c", 'A'+i)
 		if addr == "" {
-			r.warn(what, "not configured: nothing takes over when side A fails")
+			r.Warn(what, "not configured: nothing takes over when side A fails")
 			continue
 		}
 		side, err := askStore(ctx, addr, o)
 		switch {
 		case err != nil:
-			r.fail(what, "%s: %v", addr, err)
+			r.Fail(what, "%s: %v", addr, err)
 		case side == ds104.Alone && f.Store.SideB != "":
-			r.fail(what, "%s: answers, but belongs to no pair", addr)
+			r.Fail(what, "%s: answers, but belongs to no pair", addr)
 		case side != ds104.Alone && side.String() != string(rune('A'+i)):
-			r.fail(what, "%s: is side %v", addr, side)
+			r.Fail(what, "%s: is side %v", addr, side)
 		default:
-			r.ok(what, "%s: answers", addr)
+			r.OK(what, "%s: answers", addr)
 		}
 	}
 }
@@ -331,17 +294,17 @@ func connect(ctx context.Context, addr string) error {
 }
 
 // checkGateway reaches the gateway; behind a saprouter only registering does.
-func checkGateway(ctx context.Context, r *findings, g *gatewaySection) {
+func checkGateway(ctx context.Context, r *findings.Report, g *gatewaySection) {
 	if g.Address == "" || g.Router != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := connect(ctx, gatewayPort(g.Address)); err != nil {
-		r.fail("gateway "+g.Address, "%v", err)
+		r.Fail("gateway "+g.Address, "%v", err)
 		return
 	}
-	r.ok("gateway "+g.Address, "TCP connection works")
+	r.OK("gateway "+g.Address, "TCP connection works")
 }
 
 // gatewayPort returns an address with the port in place of the service that SAP names:
@@ -363,10 +326,10 @@ func gatewayPort(addr string) string {
 
 // checkTransport registers as the connector would, for a moment. A call that comes just
 // then is asked to come again.
-func checkTransport(ctx context.Context, r *findings, t sapphone.Transport, running bool) {
+func checkTransport(ctx context.Context, r *findings.Report, t sapphone.Transport, running bool) {
 	what := "way to SAP " + t.Name()
 	if running {
-		r.ok(what, "not tried: the connector that runs uses it")
+		r.OK(what, "not tried: the connector that runs uses it")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -383,16 +346,16 @@ func checkTransport(ctx context.Context, r *findings, t sapphone.Transport, runn
 			if ctx.Err() != nil {
 				err = errors.New("no registration within " + checkTimeout.String())
 			}
-			r.fail(what, "%v", err)
+			r.Fail(what, "%v", err)
 			return
 		case <-look.C:
 		}
 		l := t.Link()
 		switch {
 		case l.Err != nil:
-			r.fail(what, "%s: %v", l.Detail, l.Err)
+			r.Fail(what, "%s: %v", l.Detail, l.Err)
 		case l.State == sapphone.Registered || l.State == sapphone.InCall:
-			r.ok(what, "%s: registration works", l.Detail)
+			r.OK(what, "%s: registration works", l.Detail)
 		default:
 			continue
 		}
