@@ -1,10 +1,12 @@
 package sapphone_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -377,4 +379,60 @@ func TestRecordCheckReplay(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "a.json.failed")); err != nil {
 		t.Error(err)
 	}
+}
+
+// Whatever stands in a recording: it is refused, or makes a call that can be recorded and
+// made again.
+func FuzzRecording(f *testing.F) {
+	f.Add([]byte(`{"time":"2026-01-01T00:00:00Z","function":"Z","parameters":{"S":{"bytes":3,"text":"abc","coding":"4110","hex":"616263"},"E":{"text":"","coding":"4103"},"T":{"text":"t"}},"tables":{"T":{"rows":2,"width":4,"sample":[{"row":{"text":"","coding":"4103"}},{"F":{"text":"x"}}]}}}`))
+	f.Add([]byte(`{"function":"Z","bigEndian":true,"parameters":{"X":{"text":"","coding":"bytes","hex":"0"}},"tables":{}}`))
+	f.Add([]byte(`{"masked":true}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := sapphone.ReadRecording(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		c, err := r.Call()
+		if err != nil {
+			return
+		}
+		dir := t.TempDir()
+		if err := (&sapphone.Recorder{Dir: dir, Full: true}).Record(c); err != nil {
+			return // a time that JSON has not
+		}
+		all, err := filepath.Glob(filepath.Join(dir, "*.json"))
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		stored, err := os.ReadFile(all[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = sapphone.ReadRecording(bytes.NewReader(stored)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := r.Call()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.In, again.In); diff != "" {
+			t.Errorf("parameters (-call +again):\n%s", diff)
+		}
+		for name, tab := range c.Tables {
+			if again.Tables[name].Rows == nil {
+				t.Fatalf("no table %q", name)
+			}
+			next, stop := iter.Pull2(again.Tables[name].Rows)
+			for want, err := range tab.Rows {
+				got, err2, _ := next()
+				if err != nil || err2 != nil {
+					t.Fatal(err, err2)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("row (-call +again):\n%s", diff)
+				}
+			}
+			stop()
+		}
+	})
 }
