@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/errors"
@@ -78,19 +79,22 @@ type BoltStats struct {
 // the machine while it is not. When that went back meanwhile, the time in which the file
 // was closed does not count; when it went ahead, entries end as if as much time had passed.
 type Bolt struct {
-	db   *bolt.DB
-	opts BoltOptions
-	feed feed
+	db    *bolt.DB
+	opts  BoltOptions
+	feed  feed
+	seal  cipher.AEAD   // nil: values are in the file as they are; set once
+	clock clock         // set once
+	kick  chan struct{} // capacity 1: the writer has something to do
+	done  chan struct{} // closed when the writer has ended
+	known atomic.Uint64 // transaction that is on the disk, and told to watchers
 
-	mu     sync.Mutex // guards what follows
-	queue  []*boltOp
-	closed bool
-	kick   chan struct{} // capacity 1: the writer has something to do
-	stats  BoltStats     // Entries, Bytes, Revision as of the last commit
-	sums   sums          // nil until Digest is called
-	seal   cipher.AEAD   // nil: values are in the file as they are; set once
-	clock  clock         // set once
-	done   chan struct{} // closed when the writer has ended
+	mu      sync.Mutex // guards what follows
+	queue   []*boltOp
+	closed  bool
+	stats   BoltStats     // Entries, Bytes, Revision as of the last commit
+	sums    sums          // nil until Digest is called
+	landing chan struct{} // closed when the commit under way has ended; nil: there is none
+	lost    error         // of the last commit; nil: it did not fail
 }
 
 var _ Store = (*Bolt)(nil)
@@ -211,6 +215,7 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 		seen = int64(binary.BigEndian.Uint64(c))
 	}
 	b.clock = newClock(time.Now(), seen)
+	b.known.Store(uint64(tx.ID()))
 	c := meta.Get(keyCounts)
 	if c == nil {
 		return nil
@@ -224,13 +229,21 @@ func (b *Bolt) prepare(tx *bolt.Tx) error {
 	return nil
 }
 
-func dead(expires, now int64) bool { return expires != 0 && expires <= now }
+func (b *Bolt) dead(expires int64) bool { return expires != 0 && expires <= b.clock.now() }
 
-func (b *Bolt) view(ctx context.Context, f func(data *bolt.Bucket, now int64) error) error {
+// view reads. It returns when what it has read is on the disk.
+func (b *Bolt) view(ctx context.Context, f func(tx *bolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := b.db.View(func(tx *bolt.Tx) error { return f(tx.Bucket(bucketData), b.clock.now()) })
+	id := uint64(0)
+	err := b.db.View(func(tx *bolt.Tx) error {
+		id = uint64(tx.ID())
+		return f(tx)
+	})
+	if err := b.settle(ctx, id); err != nil {
+		return err
+	}
 	return b.closedErr(err)
 }
 
@@ -243,13 +256,13 @@ func (b *Bolt) closedErr(err error) error {
 
 // Get implements [Store].
 func (b *Bolt) Get(ctx context.Context, key string) (e Entry, err error) {
-	err = b.view(ctx, func(data *bolt.Bucket, now int64) error {
-		v := data.Get([]byte(key))
+	err = b.view(ctx, func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketData).Get([]byte(key))
 		if key == "" || v == nil {
 			return ErrNotFound
 		}
 		var expires int64
-		if e, expires, err = b.entry([]byte(key), v); err == nil && dead(expires, now) {
+		if e, expires, err = b.entry([]byte(key), v); err == nil && b.dead(expires) {
 			e, err = Entry{}, ErrNotFound
 		}
 		return err
@@ -268,8 +281,8 @@ func (b *Bolt) listFrom(ctx context.Context, prefix, begin string) iter.Seq2[Ent
 		for from := []byte(max(begin, prefix)); from != nil; {
 			page = page[:0]
 			next := []byte(nil)
-			err := b.view(ctx, func(data *bolt.Bucket, now int64) error {
-				c := data.Cursor()
+			err := b.view(ctx, func(tx *bolt.Tx) error {
+				c := tx.Bucket(bucketData).Cursor()
 				for k, v := c.Seek(from); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
 					if len(page) == listPage {
 						next = bytes.Clone(k)
@@ -279,7 +292,7 @@ func (b *Bolt) listFrom(ctx context.Context, prefix, begin string) iter.Seq2[Ent
 					if err != nil {
 						return err
 					}
-					if !dead(expires, now) {
+					if !b.dead(expires) {
 						page = append(page, e)
 					}
 				}

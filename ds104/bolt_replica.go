@@ -241,9 +241,6 @@ func (b *Bolt) Digest(ctx context.Context) (Digest, error) {
 
 // Scan implements [Replica].
 func (b *Bolt) Scan(ctx context.Context, set *BucketSet, cursor string) ([]Item, string, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, "", err
-	}
 	var out []Item
 	seen, next := 0, ""
 	page := func(bucket *bolt.Bucket, kind, from string, deleted bool) error {
@@ -261,7 +258,7 @@ func (b *Bolt) Scan(ctx context.Context, set *BucketSet, cursor string) ([]Item,
 		}
 		return nil
 	}
-	err := b.db.View(func(tx *bolt.Tx) error {
+	err := b.view(ctx, func(tx *bolt.Tx) error {
 		from, tombs := strings.CutPrefix(cursor, cursorTomb)
 		if !tombs {
 			if err := page(tx.Bucket(bucketData), cursorEntry, strings.TrimPrefix(cursor, cursorEntry), false); err != nil {
@@ -274,5 +271,8 @@ func (b *Bolt) Scan(ctx context.Context, set *BucketSet, cursor string) ([]Item,
 		}
 		return page(tx.Bucket(bucketTombs), cursorTomb, from, true)
 	})
-	return out, next, b.closedErr(err)
+	if err != nil {
+		return nil, "", err
+	}
+	return out, next, nil
 }

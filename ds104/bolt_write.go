@@ -2,6 +2,7 @@ package ds104
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	stderrors "errors"
 	"time"
@@ -87,7 +88,12 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 	if len(batch) == 0 && !due {
 		return next
 	}
+	b.mu.Lock()
+	b.landing = make(chan struct{})
+	b.mu.Unlock()
+	id := uint64(0)
 	err := b.db.Update(func(tx *bolt.Tx) error {
+		id = uint64(tx.ID())
 		t.data, t.expiry = tx.Bucket(bucketData), tx.Bucket(bucketExpiry)
 		t.tombs, t.tombOrder, t.use = tx.Bucket(bucketTombs), tx.Bucket(bucketTombOrder), tx.Bucket(bucketOrigins)
 		if err := t.expire(); err != nil {
@@ -119,24 +125,8 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 		}
 		return meta.Put(keyCounts, c[:])
 	})
-	switch {
-	case err == errNothing:
-		err = nil
-	case err == nil:
-		t.stats.Commits++
-	default:
-		err = errors.Wrap(err, "ds104: commit")
-	}
-	b.mu.Lock()
-	if err == nil {
-		b.stats = t.stats
-	} else {
-		b.stats.Failed++
-	}
-	b.mu.Unlock()
-	if err == nil {
-		b.publish(&t)
-	} else {
+	err = b.land(&t, id, err)
+	if err != nil {
 		next = b.clock.time(t.now).Add(time.Second) // for what is due; not at once again
 	}
 	for _, op := range batch {
@@ -149,6 +139,61 @@ func (b *Bolt) commit(batch []*boltOp) (next time.Time) {
 }
 
 var errNothing = stderrors.New("ds104: nothing changed")
+
+// land makes the end of a commit known: to watchers, and then to readers.
+func (b *Bolt) land(t *batchTx, id uint64, err error) error {
+	switch {
+	case err == nil:
+		t.stats.Commits++
+	case err != errNothing:
+		err = errors.Wrap(err, "ds104: commit")
+		t.stats = b.stats // only this goroutine changes it
+		t.stats.Failed++
+	}
+	b.mu.Lock()
+	b.stats = t.stats
+	b.mu.Unlock()
+	if err == nil {
+		b.publish(t)
+	}
+	b.mu.Lock()
+	if err == nil {
+		b.known.Store(id)
+	}
+	if err == errNothing {
+		err = nil
+	} else {
+		b.lost = err
+	}
+	close(b.landing)
+	b.landing = nil
+	b.mu.Unlock()
+	return err
+}
+
+// settle waits until what a transaction has read is on the disk and known to watchers:
+// bbolt shows a commit before it is flushed.
+func (b *Bolt) settle(ctx context.Context, id uint64) error {
+	if id <= b.known.Load() {
+		return nil
+	}
+	for {
+		b.mu.Lock()
+		known, landing, lost := id <= b.known.Load(), b.landing, b.lost
+		b.mu.Unlock()
+		switch {
+		case known:
+			return nil
+		case landing == nil:
+			return lost // nil: it read what Close has written
+		}
+		select {
+		case <-landing:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // firstDue tells when the next entry expires and whether that is now.
 func (t *batchTx) firstDue(expiry *bolt.Bucket) (bool, time.Time) {

@@ -135,8 +135,9 @@ func (j *journal) finish(f *flight, err error) {
 		err = failed
 	}
 	if err == nil {
-		j.durable.Store(b.last)
+		// In this order: whoever has an answer and watches from its revision on gets no gap.
 		j.publish(f.changes)
+		j.durable.Store(b.last)
 	}
 	j.mu.Lock()
 	if err != nil && j.err == nil {

@@ -60,6 +60,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) ds104.Store, f Features
 	s.run(t, "watch resumes after a revision", s.watchResume)
 	s.run(t, "watch waits for changes", s.watchWaits)
 	s.run(t, "watch reports a revision it never had", s.watchFuture)
+	s.run(t, "watch begins at a revision that was given", s.watchFromGiven)
 	s.run(t, "many watchers see the same", s.watchMany)
 	s.run(t, "sizes are limited", s.sizes)
 	s.run(t, "a context that ended", s.context)

@@ -131,6 +131,61 @@ func (s *suite) watchFuture(t *testing.T, st ds104.Store) {
 	}
 }
 
+// Whoever got a revision from the store, by a Put or a Get, may watch from there on: there
+// is no gap, also while others write.
+func (s *suite) watchFromGiven(t *testing.T, st ds104.Store) {
+	const writers, readers, rounds = 4, 4, 20 // fewer changes than any history has room for
+	from := func(who, key string, rev ds104.Revision) bool {
+		for e, err := range st.Watch(t.Context(), key, rev-1) {
+			if err != nil || e.Kind != ds104.EventPut || e.Entry.Revision < rev {
+				t.Errorf("Watch from before revision %d of a %s: %v at %d, %v; want its put", rev, who, e.Kind, e.Entry.Revision, err)
+				return false
+			}
+			break
+		}
+		return true
+	}
+	put(t, st, "k", "0", ds104.PutOptions{})
+	over := make(chan struct{})
+	var w, r sync.WaitGroup
+	for range writers {
+		w.Go(func() {
+			for round := range rounds {
+				rev, err := st.Put(t.Context(), "k", fmt.Append(nil, round), ds104.PutOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !from("Put", "k", rev) {
+					return
+				}
+			}
+		})
+	}
+	for range readers {
+		r.Go(func() {
+			for {
+				e, err := st.Get(t.Context(), "k")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !from("Get", "k", e.Revision) {
+					return
+				}
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		})
+	}
+	w.Wait()
+	close(over)
+	r.Wait()
+}
+
 func (s *suite) watchMany(t *testing.T, st ds104.Store) {
 	const watchers, changes = 8, 50
 	var wg sync.WaitGroup
