@@ -47,10 +47,10 @@ type ClientOptions struct {
 	// Wait is how long a request waits for a connection when there is none before it
 	// returns ErrDown; 0 = DefaultWait, negative = not at all.
 	Wait time.Duration
-	// HeartbeatInterval is how often a sign of life is sent and expected. A server that
-	// is silent for four of them is given up; it gives up the client after three. At
-	// least 10 ms, 0 = DefaultHeartbeatInterval. Choose it not below the longest round
-	// trip of the network.
+	// HeartbeatInterval is how often a sign of life is sent and expected, and looked for:
+	// a server that was silent for more than four of them is given up, which is at most
+	// five after its last byte. It gives up the client after three. At least 10 ms, 0 =
+	// DefaultHeartbeatInterval. Choose it not below the longest round trip of the network.
 	HeartbeatInterval time.Duration
 	// DSCP marks the packets for the network's priority queues, 0 to 63; for example 26
 	// (AF31). 0 = as the system does. Only on TCP connections of Unix systems.

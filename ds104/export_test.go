@@ -5,6 +5,23 @@ import (
 	"time"
 )
 
+// ElectionTick is how often a voter that sees no deciding side votes again.
+const ElectionTick = electionTick
+
+// HoldCommits lets no further commit of a Bolt land until release. held tells whether one
+// is about to, and how many writes wait behind it.
+func HoldCommits(b *Bolt) (held func() (bool, int), release func() error, err error) {
+	tx, err := b.db.Begin(true)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() (bool, int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.landing != nil, len(b.queue)
+	}, tx.Rollback, nil
+}
+
 // BreakDisk makes the next write of a Log to its disk fail.
 func BreakDisk(l *Log) {
 	l.j.mu.Lock()

@@ -174,10 +174,12 @@ func TestSideDies(t *testing.T) {
 				mustPut(t, c, "stays", "v")
 				mustPut(t, c, "deleted while it is away", "v")
 				longest := takeover(t, c, func() { _ = p.srv[i].Close() })
-				if longest >= 100*time.Millisecond {
+				t.Log("longest call", longest)
+				// Both voters see the end at once; the first one learns from his next vote
+				// that the second one has made the majority.
+				if longest > ds104.ElectionTick {
 					t.Errorf("longest call %v", longest)
 				}
-				t.Log("longest call", longest)
 				if lead := c.Stats().Lead; lead == dies {
 					t.Errorf("side %v still decides", lead)
 				}
@@ -234,7 +236,7 @@ func TestStalledSide(t *testing.T) {
 				addr := []string{addrA, addrB}[i]
 				longest := takeover(t, c, func() { p.n.Stall(addr, true) })
 				t.Log("longest call", longest)
-				if longest > 3*time.Second { // four heartbeats of 500 ms until the side is given up
+				if longest > election {
 					t.Errorf("longest call %v", longest)
 				}
 				p.n.Stall(addr, false)
@@ -583,14 +585,15 @@ func TestHalfASecondRoundTrip(t *testing.T) {
 			wg.Go(func() { mustPut(t, c, fmt.Sprint(i), "v") })
 		}
 		wg.Wait()
-		if d := time.Since(begin); d > 1100*time.Millisecond {
-			t.Errorf("a thousand writes at once take %v", d)
+		if d := time.Since(begin); d != time.Second {
+			t.Errorf("a thousand writes at once take %v, want what one takes", d)
 		}
 		begin = time.Now()
 		_ = p.srv[0].Close()
 		mustPut(t, c, "k", "w")
 		t.Logf("write while the deciding side dies: %v", time.Since(begin))
-		if d := time.Since(begin); d > 3*time.Second {
+		// A quarter until the end is seen, a round trip for the vote, one for the write.
+		if d := time.Since(begin); d > 1250*time.Millisecond+ds104.ElectionTick {
 			t.Errorf("takeover %v", d)
 		}
 		mustGet(t, c, "k", "w")

@@ -2,13 +2,11 @@ package ds104test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/connects-go/connects/ds104"
 )
@@ -236,75 +234,4 @@ func (s *suite) gap(t *testing.T, st ds104.Store) {
 	}
 	// What follows the gap is complete: the newest value is either listed or comes.
 	wantEvents(t, follow(t, st, "k", newest-1, 1), fmt.Sprintf("put k=%d", s.features.History))
-}
-
-// expiry waits until key is deleted and returns when that was seen.
-func expiry(t *testing.T, st ds104.Store, key string, after ds104.Revision) time.Time {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
-	defer cancel()
-	for e, err := range st.Watch(ctx, key, after) {
-		if err != nil {
-			t.Fatalf("waiting for %q to expire: %v", key, err)
-		}
-		if e.Kind == ds104.EventDelete && e.Entry.Key == key {
-			if e.Entry.Revision <= after {
-				t.Errorf("the end of %q has revision %d, its Put had %d", key, e.Entry.Revision, after)
-			}
-			break
-		}
-	}
-	return time.Now()
-}
-
-func (s *suite) ttl(t *testing.T, st ds104.Store) {
-	ttl := s.features.TTL
-	begin := time.Now()
-	put(t, st, "stays", "v", ds104.PutOptions{})
-	put(t, st, "later", "v", ds104.PutOptions{TTL: 3 * ttl})
-	rev := put(t, st, "lease", "mine", ds104.PutOptions{TTL: ttl})
-	e := wantValue(t, st, "lease", "mine")
-	if d := e.Expires.Sub(begin); d < ttl-time.Second || d > ttl+5*time.Second {
-		t.Errorf("expires in %v, want %v", d, ttl)
-	}
-	_, err := st.Put(t.Context(), "lease", nil, ds104.PutOptions{IfAbsent: true})
-	wantErr(t, "IfAbsent while the lease lives", err, ds104.ErrRevision)
-	gone := expiry(t, st, "lease", rev)
-	if took := gone.Sub(begin); took < ttl {
-		t.Errorf("expired after %v, before its %v", took, ttl)
-	} else if !s.features.RealTime && took != ttl {
-		t.Errorf("expired after %v, want exactly %v", took, ttl)
-	}
-	_, err = st.Get(t.Context(), "lease")
-	wantErr(t, "Get after the end", err, ds104.ErrNotFound)
-	_, err = st.Put(t.Context(), "lease", nil, ds104.PutOptions{IfRevision: rev})
-	wantErr(t, "IfRevision after the end", err, ds104.ErrRevision)
-	wantErr(t, "Delete after the end", st.Delete(t.Context(), "lease", rev), ds104.ErrRevision)
-	wantKeys(t, st, "", "later", "stays")
-	put(t, st, "lease", "yours", ds104.PutOptions{IfAbsent: true})
-	expiry(t, st, "later", rev)
-	wantValue(t, st, "lease", "yours")
-	wantKeys(t, st, "", "lease", "stays")
-}
-
-func (s *suite) ttlReplaced(t *testing.T, st ds104.Store) {
-	ttl := s.features.TTL
-	rev := put(t, st, "renewed", "1", ds104.PutOptions{TTL: ttl})
-	put(t, st, "kept", "1", ds104.PutOptions{TTL: ttl})
-	put(t, st, "mark", "", ds104.PutOptions{TTL: ttl})
-	last := put(t, st, "kept", "2", ds104.PutOptions{}) // for ever now
-	rev = put(t, st, "renewed", "2", ds104.PutOptions{TTL: 2 * ttl, IfRevision: rev})
-	begin := time.Now()
-	expiry(t, st, "mark", last)
-	wantKeys(t, st, "", "kept", "renewed")
-	if took := expiry(t, st, "renewed", rev).Sub(begin); took < 2*ttl-time.Second && took < 3*ttl/2 {
-		t.Errorf("the renewed lease ended after %v, want %v", took, 2*ttl)
-	}
-	wantKeys(t, st, "", "kept")
-	if e := wantValue(t, st, "kept", "2"); !e.Expires.IsZero() {
-		t.Errorf("a Put without TTL leaves Expires %v", e.Expires)
-	}
-	if err := st.Delete(t.Context(), "kept", 0); err != nil && !errors.Is(err, ds104.ErrNotFound) {
-		t.Fatal(err)
-	}
 }
