@@ -37,11 +37,13 @@ func openBolt(t testing.TB, path string, o *ds104.BoltOptions) *ds104.Bolt {
 }
 
 func TestBoltConforms(t *testing.T) {
+	t.Parallel()
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store { return openBolt(t, filepath.Join(t.TempDir(), "s"), nil) },
 		ds104test.Features{RealTime: true, TTL: 500 * time.Millisecond})
 }
 
 func TestSmallBoltKeepsItsLimits(t *testing.T) {
+	t.Parallel()
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store {
 		return openBolt(t, filepath.Join(t.TempDir(), "s"), &ds104.BoltOptions{MaxEntries: 2000, History: 100})
 	}, ds104test.Features{RealTime: true, TTL: 500 * time.Millisecond, MaxEntries: 2000, History: 100})
@@ -229,6 +231,7 @@ func TestBoltWritersShareFlushes(t *testing.T) {
 }
 
 func TestCopyOfTheFileOpens(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")
 	b := openBolt(t, path, nil)

@@ -138,6 +138,7 @@ func TestClientThatNeverReads(t *testing.T) {
 }
 
 func TestTenThousandConnections(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := testnet.New()
 		s := serve(t, n, "s:1", ds104.NewMemory(nil), &ds104.ServerOptions{MaxConns: 100})

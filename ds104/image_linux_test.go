@@ -16,6 +16,7 @@ import (
 func TestImagesOpen(t *testing.T) {
 	for _, kind := range []string{"bolt", "log"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			dir, path := t.TempDir(), filepath.Join(t.TempDir(), "s")
 			w := startWriter(t, kind, path)
 			images := 0

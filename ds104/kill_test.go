@@ -141,30 +141,38 @@ func holds(t *testing.T, kind, path string, acknowledged []int) {
 }
 
 func TestKilledWriter(t *testing.T) {
-	rounds := 100
+	rounds := 100 // of each kind
 	if testing.Short() {
 		rounds = 5
 	}
+	const rows = 4 // next to each other: a round waits for processes and for the disk
 	for _, kind := range []string{"bolt", "log"} {
-		t.Run(kind, func(t *testing.T) {
-			dir := t.TempDir()
-			for round := range rounds {
-				path := filepath.Join(dir, strconv.Itoa(round))
-				w := startWriter(t, kind, path)
-				if !w.read(1 + rand.IntN(100)) {
-					t.Fatalf("round %d: the writer ended by itself", round)
+		for row := range rows {
+			t.Run(fmt.Sprint(kind, row), func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				for round := row; round < rounds; round += rows {
+					killOne(t, kind, filepath.Join(dir, strconv.Itoa(round)))
+					if t.Failed() {
+						t.Fatalf("in round %d", round)
+					}
 				}
-				if err := w.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-				w.read(1 << 20)
-				_ = w.Wait() // killed
-				holds(t, kind, path, w.acknowledged)
-				if t.Failed() {
-					t.Fatalf("in round %d", round)
-				}
-				_ = os.RemoveAll(path)
-			}
-		})
+			})
+		}
 	}
+}
+
+// killOne kills a writer at any moment and looks at what it leaves.
+func killOne(t *testing.T, kind, path string) {
+	w := startWriter(t, kind, path)
+	if !w.read(1 + rand.IntN(100)) {
+		t.Fatal("the writer ended by itself")
+	}
+	if err := w.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.read(1 << 20)
+	_ = w.Wait() // killed
+	holds(t, kind, path, w.acknowledged)
+	_ = os.RemoveAll(path)
 }

@@ -205,6 +205,7 @@ func TestDamagedLog(t *testing.T) {
 }
 
 func TestLogWithoutASegmentOfItsBase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	o := &ds104.LogOptions{SegmentSize: 64 << 10}
 	l := openLog(t, dir, o)
@@ -279,6 +280,7 @@ func TestLogIsHeldByOne(t *testing.T) {
 
 // A store that is opened often and hardly written to does not collect files.
 func TestLogDoesNotCollectFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	o := &ds104.LogOptions{SegmentSize: 64 << 10}
 	for i := range 60 {

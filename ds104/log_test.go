@@ -30,12 +30,14 @@ func openLog(t testing.TB, path string, o *ds104.LogOptions) *ds104.Log {
 }
 
 func TestLogConforms(t *testing.T) {
+	t.Parallel()
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store {
 		return openLog(t, filepath.Join(t.TempDir(), "s"), &ds104.LogOptions{SegmentSize: 64 << 10})
 	}, ds104test.Features{RealTime: true, TTL: 500 * time.Millisecond})
 }
 
 func TestSmallEncryptedLogConforms(t *testing.T) {
+	t.Parallel()
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store {
 		return openLog(t, filepath.Join(t.TempDir(), "s"), &ds104.LogOptions{
 			SegmentSize: 64 << 10, MaxEntries: 2000, History: 100, Key: bytes.Repeat([]byte("k"), ds104.KeySize)})
@@ -65,6 +67,7 @@ func TestLogRemembersOverRestarts(t *testing.T) {
 		"side":      {SegmentSize: 64 << 10, Side: ds104.SideB},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), "s")
 			bases := int64(0)
 			var last ds104.Revision

@@ -1,6 +1,7 @@
 package ds104_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -15,6 +16,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	// Those that are parallel wait for disks, processes and clocks more than for the processor.
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		_ = n.Value.Set("8")
 	}
 	leaktest.Main(m)
 }

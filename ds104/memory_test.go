@@ -26,6 +26,7 @@ func TestMemoryConforms(t *testing.T) {
 }
 
 func TestMemoryConformsInRealTime(t *testing.T) {
+	t.Parallel()
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store { return memory(t, nil) },
 		ds104test.Features{RealTime: true, TTL: 20 * time.Millisecond})
 }

@@ -112,6 +112,7 @@ func (p *pair) connect(t testing.TB, name string, o *ds104.PairOptions) *ds104.P
 }
 
 func TestPairConforms(t *testing.T) {
+	t.Parallel()
 	ds104test.TestStore(t, func(t *testing.T) ds104.Store {
 		return startPair(t, &ds104.MemoryOptions{MaxEntries: 2000, History: 100}).connect(t, "c1", &ds104.PairOptions{Client: ds104.ClientOptions{HeartbeatInterval: time.Minute}})
 	}, ds104test.Features{MaxEntries: 2000, History: 100})

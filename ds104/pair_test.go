@@ -123,8 +123,9 @@ func TestPairTellsWhoWroteAndWhen(t *testing.T) {
 	})
 }
 
-// takeover runs callers while f takes a side away, and returns the longest call.
-func takeover(t *testing.T, c *ds104.Pair, f func()) time.Duration {
+// takeover runs callers while f takes a side away and for a while after, and returns the
+// longest call.
+func takeover(t *testing.T, c *ds104.Pair, after time.Duration, f func()) time.Duration {
 	t.Helper()
 	var wg sync.WaitGroup
 	var longest atomic.Int64
@@ -157,7 +158,7 @@ func takeover(t *testing.T, c *ds104.Pair, f func()) time.Duration {
 	}
 	<-time.After(50 * time.Millisecond)
 	f()
-	<-time.After(10 * time.Second)
+	<-time.After(after)
 	close(stop)
 	wg.Wait()
 	return time.Duration(longest.Load())
@@ -166,6 +167,7 @@ func takeover(t *testing.T, c *ds104.Pair, f func()) time.Duration {
 func TestSideDies(t *testing.T) {
 	for i, dies := range []ds104.Side{ds104.SideA, ds104.SideB} {
 		t.Run(dies.String(), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := startPair(t, nil)
 				c := p.connect(t, "c1", nil)
@@ -173,7 +175,7 @@ func TestSideDies(t *testing.T) {
 				ready(t, c, other)
 				mustPut(t, c, "stays", "v")
 				mustPut(t, c, "deleted while it is away", "v")
-				longest := takeover(t, c, func() { _ = p.srv[i].Close() })
+				longest := takeover(t, c, 3*time.Second, func() { _ = p.srv[i].Close() })
 				t.Log("longest call", longest)
 				// Both voters see the end at once; the first one learns from his next vote
 				// that the second one has made the majority.
@@ -229,12 +231,13 @@ func TestSideReturnsEmpty(t *testing.T) {
 func TestStalledSide(t *testing.T) {
 	for i, stalls := range []ds104.Side{ds104.SideA, ds104.SideB} {
 		t.Run(stalls.String(), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := startPair(t, nil)
 				c := p.connect(t, "c1", nil)
 				ready(t, c)
 				addr := []string{addrA, addrB}[i]
-				longest := takeover(t, c, func() { p.n.Stall(addr, true) })
+				longest := takeover(t, c, 2*election, func() { p.n.Stall(addr, true) })
 				t.Log("longest call", longest)
 				if longest > election {
 					t.Errorf("longest call %v", longest)

@@ -65,6 +65,7 @@ func TestSnapshots(t *testing.T) {
 
 // TestDamagedSnapshotChangesNothing damages one byte after the other.
 func TestDamagedSnapshotChangesNothing(t *testing.T) {
+	t.Parallel()
 	st := memory(t, nil)
 	for i := range 20 {
 		mustPut(t, st, fmt.Sprintf("k%04d", i), "value")

@@ -18,6 +18,7 @@ import (
 func TestSyncMakesSidesEqual(t *testing.T) {
 	for _, kind := range []string{"memory and bolt", "bolt and memory", "memory and memory"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			mem := func(s ds104.Side) ds104.Replica { return ds104.NewMemory(&ds104.MemoryOptions{Side: s}) }
 			file := func(s ds104.Side) ds104.Replica {
 				return openBolt(t, filepath.Join(t.TempDir(), "s"), &ds104.BoltOptions{Side: s})
