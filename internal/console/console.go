@@ -9,7 +9,8 @@
 //	}}, nil)
 //	err := c.Serve(ln)
 //
-// "help" and "quit" are there by themselves. A peer whose address is not a loopback
+// A line is a command and its arguments, parted by blanks; [Words] says how an argument
+// holds blanks or any byte. "help" and "quit" are there by themselves. A peer whose address is not a loopback
 // address is refused, wherever the listener listens. There is no authentication: who
 // is on the machine may use it.
 package console
@@ -162,7 +163,10 @@ func (c *Console) session(conn net.Conn) {
 			}
 			return
 		}
-		words := strings.Fields(printable(line))
+		words, err := Words(printable(line))
+		if err != nil {
+			fmt.Fprintf(w, "error: %v\r\n", err)
+		}
 		if len(words) == 0 {
 			continue
 		}
@@ -197,16 +201,6 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// printable leaves telnet's negotiation and control characters out.
-func printable(line []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F || r == 0xFFFD {
-			return ' '
-		}
-		return r
-	}, string(line))
-}
-
 func (c *Console) run(ctx context.Context, w io.Writer, words []string) error {
 	for _, cmd := range c.commands {
 		if cmd.Name == words[0] {
@@ -221,6 +215,7 @@ func (c *Console) help(w *bufio.Writer) {
 	for _, cmd := range all {
 		fmt.Fprintf(w, "%-24s %s\r\n", strings.TrimSpace(cmd.Name+" "+cmd.Args), cmd.Help)
 	}
+	fmt.Fprint(w, `A word with blanks or odd bytes stands in double quotes, with escapes as in Go: "a \"b\" \xff"`, "\r\n")
 }
 
 // Close ends the listeners and all sessions and waits for them.

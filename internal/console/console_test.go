@@ -66,10 +66,12 @@ func talk(t *testing.T, ln net.Listener, send string) string {
 func TestSession(t *testing.T) {
 	ln := listen(t)
 	start(t, ln)
-	got := talk(t, ln, "echo  a b\r\n\r\n\xff\xfb\x1fecho \x07c\nfail\nnonsense\nhelp\nquit\nnot read")
+	got := talk(t, ln, "echo  a b\r\n\r\n\xff\xfb\x1fecho \x07c\nfail\nnonsense\necho \"a \\x62\"\r\necho \"a\nhelp\nquit\nnot read")
 	want := "test; help shows the commands\r\n> a|b\r\nsecond line\r\n> > c\r\nsecond line\r\n> error: as asked\r\n" +
-		"> error: no command \"nonsense\"; try help\r\n> echo <word>...           says it again\r\n" +
-		"fail                     fails\r\nhelp                     this list\r\nquit                     end the session\r\n> "
+		"> error: no command \"nonsense\"; try help\r\n> a b\r\nsecond line\r\n" +
+		"> error: word 2: no string that ends with a double quote, with the escapes of Go\r\n> echo <word>...           says it again\r\n" +
+		"fail                     fails\r\nhelp                     this list\r\nquit                     end the session\r\n" +
+		"A word with blanks or odd bytes stands in double quotes, with escapes as in Go: \"a \\\"b\\\" \\xff\"\r\n> "
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

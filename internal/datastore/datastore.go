@@ -124,7 +124,7 @@ func (v *View) Commands() []console.Command {
 	return []console.Command{
 		{Name: "status", Help: "figures of this side and of its partner", Run: v.status},
 		{Name: "get", Args: "<key>", Help: "an entry, without its value", Run: v.get},
-		{Name: "list", Args: "[prefix]", Help: fmt.Sprintf("the first %d entries of a prefix", maxShown), Run: v.listCommand},
+		{Name: "list", Args: "[prefix]", Help: fmt.Sprintf("the first %d entries of a prefix; their keys are as get takes them", maxShown), Run: v.listCommand},
 		{Name: "expire", Args: "<key>", Help: "let an entry end now, on both sides", Run: v.expire},
 		{Name: "origins", Help: fmt.Sprintf("the %d clients that store most", maxOrigins), Run: v.originsCommand},
 		{Name: "compact", Args: "[file]", Help: "give unused room on the disk back; a store in one file is written to a new one", Run: v.compact},
@@ -172,7 +172,7 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 
 func one(args []string, what string) (string, error) {
 	if len(args) != 1 {
-		return "", fmt.Errorf("give one %s", what)
+		return "", fmt.Errorf("give one %s, in double quotes when it has blanks", what)
 	}
 	return args[0], nil
 }
@@ -196,8 +196,12 @@ func (v *View) get(ctx context.Context, w io.Writer, args []string) error {
 	})
 }
 
+// listCommand shows keys as console.Words reads them.
 func (v *View) listCommand(ctx context.Context, w io.Writer, args []string) error {
-	entries, more, err := v.list(ctx, strings.Join(args, " "))
+	if len(args) > 1 {
+		return fmt.Errorf("give one prefix, in double quotes when it has blanks")
+	}
+	entries, more, err := v.list(ctx, strings.Join(args, ""))
 	if err != nil {
 		return err
 	}
