@@ -169,6 +169,8 @@ type Client struct {
 	slots  []atomic.Pointer[link]
 	turn   atomic.Uint32
 
+	leaving atomic.Bool // a voter does not come back; see leave
+
 	mu       sync.Mutex
 	up       chan struct{} // closed while a link is up
 	ups      int
@@ -195,7 +197,7 @@ func NewClient(addr string, o *ClientOptions) (*Client, error) {
 	pool, err := puddle.NewPool(&puddle.Config[*link]{
 		Constructor: func(ctx context.Context) (*link, error) { return dialLink(ctx, c) },
 		Destructor: func(l *link) {
-			l.fail(ErrClosed)
+			l.part()
 			l.wg.Wait()
 		},
 		MaxSize: int32(c.opts.Conns),
@@ -248,7 +250,7 @@ func (c *Client) keep(slot int) {
 		select {
 		case <-l.done:
 		case <-c.ctx.Done():
-			l.fail(ErrClosed)
+			l.part()
 		}
 		c.slots[slot].Store(nil)
 		c.setUp(-1, l.err)
@@ -572,7 +574,7 @@ func (c *Client) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	c.cancel()
-	c.wg.Wait()
 	c.pool.Close()
+	c.wg.Wait()
 	return nil
 }

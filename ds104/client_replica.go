@@ -3,6 +3,8 @@ package ds104
 import (
 	"context"
 	"encoding/binary"
+	"net"
+	"time"
 
 	"github.com/connects-go/connects/ds104/proto"
 )
@@ -79,7 +81,34 @@ func (c *Client) vote(ctx context.Context, term uint64) (*proto.VoteConf, error)
 	return a, err
 }
 
-// leave tells the server that this voter does not come back.
-func (c *Client) leave(ctx context.Context) {
-	_, _ = ask[*proto.CloseConf](ctx, c, &proto.CloseReq{}, false)
+// leaveTime is how long a server may take to hear that a voter does not come back.
+const leaveTime = 200 * time.Millisecond
+
+// leave is Close that tells the server that this voter does not come back. Every
+// connection says so, also one that is still being opened: the server may know of it
+// already, and would count its voter as one that is away.
+func (c *Client) leave() error {
+	c.leaving.Store(true)
+	return c.Close()
+}
+
+// part ends a link that is not needed any more.
+func (l *link) part() {
+	if l.c.leaving.Load() {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+		_, _ = l.Do(ctx, &proto.CloseReq{})
+		cancel()
+	}
+	l.fail(ErrClosed)
+}
+
+// giveUp closes a connection that is not open yet.
+func (c *Client) giveUp(conn net.Conn) {
+	if c.leaving.Load() {
+		if b, err := proto.AppendMessage(nil, &proto.CloseReq{}); err == nil {
+			_ = conn.SetWriteDeadline(time.Now().Add(leaveTime))
+			_, _ = conn.Write(b)
+		}
+	}
+	_ = conn.Close()
 }

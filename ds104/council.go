@@ -24,9 +24,11 @@ const unfitFor = 2 * time.Second
 
 // voter is a connector.
 type voter struct {
+	name  string
 	conns int
 	vote  uint64 // highest term that it wants this side to decide in
 	seen  time.Time
+	gone  bool // it has said that it does not come back
 }
 
 // CouncilStats say how a side stands in its pair.
@@ -42,17 +44,18 @@ func newCouncil(side Side, term uint64, memory, tieAfter time.Duration) *council
 }
 
 // join counts a connection of a voter, who knows a term.
-func (c *council) join(name string, term uint64) {
+func (c *council) join(name string, term uint64) *voter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.learn(term)
 	v := c.voters[name]
 	if v == nil {
-		v = &voter{}
+		v = &voter{name: name}
 		c.voters[name] = v
 	}
 	v.conns++
-	v.seen = time.Now()
+	v.seen, v.gone = time.Now(), false
+	return v
 }
 
 // sideOf returns the side that can decide in a term.
@@ -94,20 +97,29 @@ func (c *council) hear(term uint64) {
 	c.learn(term)
 }
 
-// leave ends a connection of a voter; for good when it says so.
-func (c *council) leave(name string, forGood bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v := c.voters[name]
+// farewell notes that a voter does not come back, unless it does. nil is none.
+func (c *council) farewell(v *voter) {
 	if v == nil {
 		return
 	}
-	if forGood {
-		delete(c.voters, name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v.gone = true
+}
+
+// leave ends a connection of a voter; the last one of a voter that does not come back
+// takes it off. nil is none.
+func (c *council) leave(v *voter) {
+	if v == nil {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	v.conns--
 	v.seen = time.Now()
+	if v.conns == 0 && v.gone {
+		delete(c.voters, v.name)
+	}
 }
 
 // forget removes a voter that will not come back; for the operator.
@@ -163,10 +175,9 @@ func (c *council) stats() CouncilStats {
 
 // vote counts a vote for this side to decide in a term. When it makes a majority,
 // won is called without the lock before the side begins to decide.
-func (c *council) vote(name string, term uint64, won func() error) (votes int, s CouncilStats, err error) {
+func (c *council) vote(v *voter, term uint64, won func() error) (votes int, s CouncilStats, err error) {
 	c.mu.Lock()
-	v := c.voters[name]
-	if v == nil || term == 0 || term > maxTerm || sideOf(term) != c.side {
+	if term == 0 || term > maxTerm || sideOf(term) != c.side {
 		c.mu.Unlock()
 		return 0, c.stats(), ErrInvalid
 	}

@@ -8,6 +8,9 @@ import (
 // ElectionTick is how often a voter that sees no deciding side votes again.
 const ElectionTick = electionTick
 
+// LeaveTime is how long a Pair may take to tell a side that it leaves.
+const LeaveTime = leaveTime
+
 // HoldCommits lets no further commit of a Bolt land until release. held tells whether one
 // is about to, and how many writes wait behind it.
 func HoldCommits(b *Bolt) (held func() (bool, int), release func() error, err error) {

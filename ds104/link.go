@@ -71,7 +71,7 @@ func dialLink(ctx context.Context, c *Client) (*link, error) {
 	}
 	l := &link{c: c, conn: conn, beat: c.opts.HeartbeatInterval, done: make(chan struct{}), start: time.Now(),
 		calls: map[uint32]*call{}, subs: map[uint32]*subscription{}}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { c.giveUp(conn) })
 	conf, fr, err := l.open()
 	if !stop() || err != nil {
 		_ = conn.Close()

@@ -449,17 +449,12 @@ func (p *Pair) await(ctx context.Context, change <-chan struct{}, d time.Duratio
 // calls and watches with ErrClosed. It may be called again and returns nil.
 func (p *Pair) Close() error {
 	p.mu.Lock()
-	again := p.closed
 	p.closed = true
 	p.mu.Unlock()
-	if !again {
-		ctx, cancel := context.WithTimeout(p.ctx, 200*time.Millisecond)
-		_ = both(func() error { p.sides[0].c.leave(ctx); return nil }, func() error { p.sides[1].c.leave(ctx); return nil })
-		cancel()
-		p.cancel()
-	}
+	p.cancel()
+	err := both(p.sides[0].c.leave, p.sides[1].c.leave)
 	p.wg.Wait()
-	return errors.Join(p.sides[0].c.Close(), p.sides[1].c.Close())
+	return err
 }
 
 // down reports whether an error says that a side, and not the request, failed.

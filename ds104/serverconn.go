@@ -35,8 +35,7 @@ type serverConn struct {
 	busy   bool // over the limit: to be told and closed
 
 	name   string
-	voter  bool
-	gone   bool // the voter left for good
+	voter  *voter // of a pair; nil: this is none
 	maxVal int
 	idle   time.Duration
 
@@ -109,9 +108,7 @@ func (c *serverConn) run() {
 	c.out.close(ErrClosed)
 	writer.Wait() // bounded by WriteTimeout
 	_ = c.conn.Close()
-	if c.voter {
-		c.s.council.leave(c.name, c.gone)
-	}
+	c.s.council.leave(c.voter)
 	if err != nil && !errors.Is(err, io.EOF) && !c.leaving.Load() && c.s.ctx.Err() == nil {
 		c.s.dropped.Add(1)
 		c.s.opts.Logger.Info("connection ended", "client", c.name, "remote", c.conn.RemoteAddr().String(), "err", err)
@@ -201,8 +198,7 @@ func (c *serverConn) open(t proto.MessageType, body []byte) error {
 		c.idle = max(time.Duration(m.HeartbeatMillis)*time.Millisecond, minHeartbeat) * 3
 	}
 	if m.Flags&proto.OpenFlagsVoter != 0 {
-		c.voter = true
-		c.s.council.join(c.name, m.Term)
+		c.voter = c.s.council.join(c.name, m.Term)
 	}
 	cs := c.s.council.stats()
 	conf := &proto.OpenConf{
@@ -240,7 +236,7 @@ func (c *serverConn) frame(t proto.MessageType, body []byte) error {
 		cs := c.s.council.stats()
 		return c.out.add(&proto.HeartbeatConf{InvokeID: m.InvokeID, Term: cs.Term, Deciding: cs.Deciding})
 	case *proto.CloseReq:
-		c.gone = true
+		c.s.council.farewell(c.voter)
 		return c.out.add(&proto.CloseConf{InvokeID: m.InvokeID})
 	case *proto.WatchReq:
 		return c.watch(m)

@@ -156,10 +156,10 @@ func (c *serverConn) status() (proto.Confirm, error) {
 }
 
 func (c *serverConn) vote(m *proto.VoteReq) (proto.Confirm, error) {
-	if !c.voter || c.s.local == nil {
+	if c.voter == nil || c.s.local == nil {
 		return nil, ErrInvalid
 	}
-	votes, st, err := c.s.council.vote(c.name, m.Term, func() error {
+	votes, st, err := c.s.council.vote(c.voter, m.Term, func() error {
 		// What is decided from now on is newer than everything before.
 		return c.s.local.Advance(c.ctx, Revision(m.Term<<termShift))
 	})
