@@ -52,14 +52,15 @@
 // Client. Of a Pair, conditional and unconditional writes while a side decides, and reads
 // from that side; a read that goes to the other side, because the deciding one does not
 // answer, sees everything that was acknowledged, and may see a write that is still under
-// way. See [Pair] for who decides and what happens when the network is split.
+// way. See [Pair] for who decides and what happens when the network is split, and package
+// natskv for what is certain there. A List is not one moment, see [Store].
 //
 // What survives: nothing of a Memory, except in a snapshot ([SaveSnapshot]); of a Log or a
 // Bolt every acknowledged write, and nobody sees a write before it would survive. Their
 // history for watchers does not survive, so that a watcher that resumes over a restart gets
 // EventGap. Of a Pair survives every acknowledged write as long as one side lives.
-// Deletions are remembered for [TombAge]: a side that was away for longer should be emptied
-// before it comes back.
+// Deletions are remembered for [TombAge], in a Memory or a Log the newest 200,000: a side
+// that was away for longer should be emptied before it comes back.
 //
 // # Over the network
 //
@@ -83,6 +84,7 @@
 //	ErrFull                    try later, or free something; ErrQuota: of your own
 //	ErrTooLarge, ErrInvalid    a mistake of the caller
 //	ErrDown                    nothing was done: no connection
+//	ErrInternal                the store of a server has failed; its log says why
 //	ErrInterrupted             of a write: it may have been done
 //	ErrUndecided               of a conditional write to a Pair: no side decides now
 //	ErrClosed                  final

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
 )
 
 // LogOptions configure a [Log]. Nil means the zero value, and the zero value means
@@ -182,7 +181,7 @@ func (l *Log) Origins(n int) []OriginUse { return l.mem.Origins(n) }
 // Dir returns the directory.
 func (l *Log) Dir() string { return l.dir.path }
 
-// Done is closed when the store has failed, which is also an end for Close to come.
+// Done is closed when the store has failed for good. It still has to be closed.
 func (l *Log) Done() <-chan struct{} { return l.failed }
 
 // Err returns why the store has failed, nil while it has not.
@@ -222,10 +221,3 @@ func (l *Log) Close() error {
 	})
 	return l.closeErr
 }
-
-// maxSegments is how many segments are read at most when the store is opened often and
-// little is written.
-const maxSegments = 16
-
-// compactWait is how long a base that could not be written waits for the next attempt.
-const compactWait = time.Minute

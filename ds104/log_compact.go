@@ -9,6 +9,13 @@ import (
 	"github.com/pkg/errors"
 )
 
+// maxSegments is how many segments are read at most when the store is opened often and
+// little is written.
+const maxSegments = 16
+
+// compactWait is how long a base that could not be written waits for the next attempt.
+const compactWait = time.Minute
+
 // Compact writes a base and takes older files out of use. The store does so by itself;
 // it can be used meanwhile. Only one base is written at a time.
 func (l *Log) Compact(ctx context.Context) error {
@@ -233,7 +240,7 @@ func (l *Log) loadBase(n uint64) (seq uint64, err error) {
 			whole, seq = true, uint64(rec.rev)
 			return nil
 		}
-		return l.take(rec)
+		return l.redo(rec)
 	})
 	if err == nil && !whole {
 		err = errors.WithMessagef(ErrDamaged, "%s has no end", r.path)

@@ -139,17 +139,19 @@ func (d *logDir) newSegment(need int64, urgent func() bool) (*segment, error) {
 	return s, nil
 }
 
+// begin makes the file of a segment, from a spare one unless that is zero. It has its name
+// when it is whole.
 func (d *logDir) begin(s *segment, old spare, urgent func() bool) (err error) {
 	name := d.file(s.number, extLog)
 	if old.name != "" {
-		fresh := filepath.Join(d.path, old.name)
+		from := filepath.Join(d.path, old.name)
 		// Its old name has to be off the disk before its content changes.
 		if err = syncDir(d.path); err != nil {
 			return err
 		}
-		if s.f, err = os.OpenFile(fresh, os.O_RDWR, 0o600); err == nil {
+		if s.f, err = os.OpenFile(from, os.O_RDWR, 0o600); err == nil {
 			// The new head makes the old blocks void before the file is a segment.
-			err = stderrors.Join(s.writeHead(d.seal), s.f.Sync(), os.Rename(fresh, name))
+			err = stderrors.Join(s.writeHead(d.seal), s.f.Sync(), os.Rename(from, name))
 		}
 	} else {
 		fresh := d.file(s.number, extNew)

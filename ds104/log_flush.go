@@ -16,7 +16,8 @@ const (
 	minFlight  = 8
 )
 
-// run flushes until close, or until the disk fails: that is its error.
+// run flushes until close, or until the disk fails: that is its error. It writes one flush
+// after the other; a goroutine for each waits for the disk.
 func (j *journal) run() error {
 	defer close(j.ended)
 	before := closedChan
@@ -40,7 +41,7 @@ func (j *journal) run() error {
 			}()
 		}
 		j.mu.Lock()
-		over, err := j.flights == 0 && (j.closing || j.err != nil), j.err
+		over, err := len(j.flying) == 0 && (j.closing || j.err != nil), j.err
 		j.mu.Unlock()
 		if over {
 			return err
@@ -68,7 +69,7 @@ func (f *flight) last() *os.File {
 func (j *journal) take() *flight {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.lag && j.cur.left > recordRoom+recordOverhead-segmentReserve {
+	if j.lag && j.cur.left > recordRoom+recordOverhead-segmentReserve { // from the reserve, if need be
 		j.lag = false
 		p := j.part()
 		j.end(p, appendNumber(p.buf, recAdvance, uint64(j.feedEnd())))
@@ -80,8 +81,8 @@ func (j *journal) take() *flight {
 	switch {
 	case len(j.parts) == 0 && len(j.changes) == 0 || j.err != nil:
 		return nil
-	case j.flights == 0:
-	case j.flights == maxFlights || n < max(minFlight, j.crowd/2):
+	case len(j.flying) == 0:
+	case len(j.flying) == maxFlights || n < max(minFlight, j.crowd/2):
 		return nil
 	case len(j.parts) != 1 || j.parts[0].seg != j.flown:
 		return nil // a segment is complete before the next one begins
@@ -90,7 +91,6 @@ func (j *journal) take() *flight {
 	f.batch.last = j.seq
 	j.parts, j.changes, j.waiting = nil, nil, 0
 	j.batch, j.flying = newBatch(), append(j.flying, f.batch)
-	j.flights++
 	if j.crowd = n; n > 0 {
 		j.flown = f.parts[len(f.parts)-1].seg
 	}
@@ -148,7 +148,6 @@ func (j *journal) finish(f *flight, err error) {
 		j.stir()
 	}
 	b.finished, j.flying = true, j.flying[1:]
-	j.flights--
 	j.flushes++
 	for i := range f.parts {
 		j.logBytes += int64(len(f.parts[i].buf))
@@ -158,7 +157,7 @@ func (j *journal) finish(f *flight, err error) {
 	}
 	var over []*segment
 	j.full = slices.DeleteFunc(j.full, func(s *segment) bool {
-		if j.flights > 0 && s == j.flown || slices.ContainsFunc(j.parts, func(p part) bool { return p.seg == s }) {
+		if len(j.flying) > 0 && s == j.flown || slices.ContainsFunc(j.parts, func(p part) bool { return p.seg == s }) {
 			return false
 		}
 		over = append(over, s)

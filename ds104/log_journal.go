@@ -35,8 +35,7 @@ type journal struct {
 	changes  []change   // for watchers, of the next flush
 	batch    *batch     // of the next flush
 	flying   []*batch   // that are being flushed, in their order
-	flights  int        // how many they are
-	crowd    int        // records of the last of them
+	crowd    int        // records of the last one that took off
 	flown    *segment   // that it was written to
 	cur      *segment   // that takes records
 	next     *segment   // that is ready to follow; nil: in the making, or see noRoom
@@ -51,7 +50,7 @@ type journal struct {
 	err      error         // why the store has failed
 	closing  bool
 	spare    []byte // a buffer for parts
-	scratch  []byte // for encryption; of run
+	scratch  []byte // for encryption; only run uses it
 	flushes  int64
 	logBytes int64  // of blocks since the last base
 	rotated  func() // a segment is complete
@@ -178,8 +177,7 @@ func (j *journal) of(seq uint64) *batch {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch {
-	case seq <= j.durable.Load(): // meanwhile
+	if seq <= j.durable.Load() { // meanwhile
 		return nil
 	}
 	for _, b := range j.flying {

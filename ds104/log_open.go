@@ -107,7 +107,7 @@ func (l *Log) load(logs, bases []uint64) (seq uint64, logBytes int64, err error)
 		if err != nil {
 			return 0, 0, err
 		}
-		seq, err = r.replay(seq, l.take)
+		seq, err = r.replay(seq, l.redo)
 		r.close()
 		if err != nil {
 			return 0, 0, err
@@ -153,8 +153,8 @@ func (l *Log) setClock() {
 	}
 }
 
-// take does what a record says. The records of one key come in their order.
-func (l *Log) take(r *record) error {
+// redo does what a record says. The records of one key come in their order.
+func (l *Log) redo(r *record) error {
 	m := l.mem
 	key := string(r.key)
 	old := m.items[key]

@@ -22,8 +22,10 @@ import (
 //
 // The seq of a block is that of its last record, so that it follows from the block
 // before. Pending is how many records before the block were not known to be on the disk
-// when it was written: a crash may have kept them from it, although the block got there. The seal proves the key: a known text, encrypted, or zeros. The payload is
-// records, or with a key a nonce and the records encrypted.
+// when it was written: a crash may have kept them from it, although the block got there.
+// The moment is when the block was written, by the clock of the store. The seal proves the
+// key: a known text, encrypted, or zeros. The payload is records, or with a key a nonce
+// and the records encrypted.
 const (
 	segmentMagic   = "DS104L"
 	segmentVersion = 1
@@ -124,7 +126,7 @@ func (s *segment) block(b, scratch []byte, seq uint64, count int, pending uint64
 	return b, b
 }
 
-// write appends a block. It is on the disk after sync.
+// write appends a block. It is on the disk after flushFile.
 func (s *segment) write(block []byte) error {
 	if _, err := s.f.WriteAt(block, s.off); err != nil {
 		return err

@@ -81,7 +81,7 @@ func (s *BucketSet) Add(bucket int) { s[bucket/8] |= 1 << (bucket % 8) }
 // Has reports whether a bucket is in the set; nil has all.
 func (s *BucketSet) Has(bucket int) bool { return s == nil || s[bucket/8]>>(bucket%8)&1 != 0 }
 
-// Replica is a [Store] that can be one side of a [Pair]. [Memory] and [Bolt] are,
+// Replica is a [Store] that can be one side of a [Pair]. [Memory], [Log] and [Bolt] are,
 // with their option Side, and a [Client] of a server with such a store.
 type Replica interface {
 	Store
@@ -104,7 +104,7 @@ type Replica interface {
 const (
 	// TombAge is how long a deletion is remembered.
 	TombAge = 24 * time.Hour
-	// maxTombs is how many deletions are remembered at most.
+	// maxTombs is how many deletions a Memory remembers at most.
 	maxTombs = 200_000
 	// scanPage is how many keys Scan looks at for one page.
 	scanPage = 2048

@@ -99,11 +99,12 @@ func (c cluster) leader(t testing.TB, bucket string) (lead *server, level bool) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 60 {
+		for range 200 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			stream, err := js.Stream(ctx, "KV_"+bucket)
 			cancel()
 			if err != nil || stream.CachedInfo().Cluster == nil {
+				<-time.After(50 * time.Millisecond) // no leader yet: that may be said at once
 				continue
 			}
 			info := stream.CachedInfo().Cluster
@@ -116,6 +117,7 @@ func (c cluster) leader(t testing.TB, bucket string) (lead *server, level bool) 
 					return s, level
 				}
 			}
+			<-time.After(50 * time.Millisecond)
 		}
 		break
 	}

@@ -35,9 +35,10 @@
 // Keys become subjects: '/' becomes '.', and bytes other than letters, digits, '-' and
 // '_' are written =XX. A value is preceded by its expiry and its origin; Entry.Written is
 // when the leader took it. Entries end by a deletion that any open Store does in time; each
-// of them follows the changes of the whole bucket for this. Before, an entry whose time has passed is not shown either. The expiry
-// is a moment of the writer's clock: the clocks of the machines have to agree (NTP), and an
-// entry ends early or late by as much as one is wrong.
+// of them follows the changes of the whole bucket for this. Before, an entry whose time has
+// passed is not shown either. The expiry is a moment of the writer's clock: the clocks of
+// the machines have to agree (NTP), and an entry ends early or late by as much as one is
+// wrong.
 package natskv
 
 import (

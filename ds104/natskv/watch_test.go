@@ -79,7 +79,7 @@ func TestWatcherThatLagsGetsAGap(t *testing.T) {
 	var last ds104.Revision
 	saw := map[ds104.Revision]bool{}
 	gapTo := ds104.Revision(0)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for ev, err := range st.Watch(ctx, "", 0) {
 		if err != nil {

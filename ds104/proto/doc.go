@@ -83,7 +83,9 @@
 // VOTE_REQ asks a side to decide in a term; it does once more than half of the voters
 // that it knows ask for it, and as long as at least half of them are connected. All
 // Terms that are sent are the highest known: who sees a higher one goes over to it.
-// CLOSE_REQ takes the voter off the list. See ds104.Pair for the whole rule.
+// CLOSE_REQ says that the voter does not come back: the end of its last connection takes
+// it off the list. All of its connections say so, also one that waits for OPEN_CONF yet.
+// See ds104.Pair for the whole rule.
 //
 // DIGEST_REQ asks for 1024 sums. The bucket of a key is h(key) mod 1024, where h is
 // FNV-1a with 64 bits followed by the finalizer f of SplitMix64; a bucket's sum is the
