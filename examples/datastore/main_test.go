@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,22 +87,42 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
+// watched is the log of a program; it calls running when the program says that it is.
+type watched struct {
+	bytes.Buffer
+	running func()
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	if bytes.Contains(w.Bytes(), []byte("phase=running")) {
+		w.running()
+	}
+	return n, err
+}
+
+// runUntilItRuns runs the program, stops it once it runs, and returns its log.
+func runUntilItRuns(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out := &watched{running: cancel}
+	if code := run(ctx, args, out); code != exitOK || !errors.Is(ctx.Err(), context.Canceled) {
+		t.Errorf("%d, %v\n%s", code, ctx.Err(), out)
+	}
+	return out.String()
+}
+
 func TestWitnessRunsAndStops(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(200*time.Millisecond, cancel)
-	var out bytes.Buffer
-	args := []string{"-config", write(t, "c.toml", "witness = true\nname = \"w1\"\na = \"127.0.0.1:1\"\n"), "-b", "127.0.0.1:2"}
-	if code := run(ctx, args, &out); code != exitOK || !strings.Contains(out.String(), "component=datastore") {
-		t.Errorf("%d\n%s", code, out.String())
+	log := runUntilItRuns(t, "-config", write(t, "c.toml", "witness = true\nname = \"w1\"\na = \"127.0.0.1:1\"\n"), "-b", "127.0.0.1:2")
+	if !strings.Contains(log, "component=datastore") || !strings.Contains(log, "phase=stopped") {
+		t.Error(log)
 	}
 }
 
 func TestRunsAndStops(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(200*time.Millisecond, cancel)
-	var out bytes.Buffer
-	args := []string{"-dir", filepath.Join(t.TempDir(), "s"), "-listen", "127.0.0.1:0", "-page", "127.0.0.1:0", "-console", "127.0.0.1:0"}
-	if code := run(ctx, args, &out); code != exitOK {
-		t.Errorf("%d\n%s", code, out.String())
+	log := runUntilItRuns(t, "-dir", filepath.Join(t.TempDir(), "s"), "-listen", "127.0.0.1:0", "-page", "127.0.0.1:0", "-console", "127.0.0.1:0")
+	if !strings.Contains(log, "state=ACTIVE") || !strings.Contains(log, "phase=stopped") {
+		t.Error(log)
 	}
 }
