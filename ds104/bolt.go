@@ -73,7 +73,8 @@ type BoltStats struct {
 
 // Bolt is a [Store] in one file (go.etcd.io/bbolt). What Put or Delete has
 // acknowledged is on the disk and survives a crash of the process and of the
-// machine. Writers that come while a flush is under way share the next one.
+// machine; nobody, watchers included, learns of a change before it is. Writers that come
+// while a flush is under way share the next one.
 //
 // Times to live run by the time that passes while the file is open, and by the clock of
 // the machine while it is not. When that went back meanwhile, the time in which the file

@@ -446,7 +446,8 @@ func (p *Pair) await(ctx context.Context, change <-chan struct{}, d time.Duratio
 }
 
 // Close leaves both sides, tells them that this voter does not come back, and ends
-// calls and watches with ErrClosed. It may be called again and returns nil.
+// calls and watches with ErrClosed. A side that does not take that within 200 ms counts
+// the voter for VoterMemory. It may be called again and returns nil.
 func (p *Pair) Close() error {
 	p.mu.Lock()
 	p.closed = true
