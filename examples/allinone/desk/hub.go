@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -21,7 +22,7 @@ const (
 
 // Message is one protocol message as the page shows it.
 type Message struct {
-	N      uint64    `json:"n"`
+	N      uint64    `json:"n"` // counts all messages of a hub, from 1
 	Time   time.Time `json:"time"`
 	Link   string    `json:"link"` // CTI or ICI
 	Out    bool      `json:"out"`  // from the connector to its neighbour
@@ -36,6 +37,7 @@ type Message struct {
 // only stores a function; rendering waits until somebody looks.
 type hub struct {
 	snapshot func() any
+	life     string // tells this hub from one before a restart, whose numbers began at 1 too
 
 	mu      sync.Mutex
 	n       uint64
@@ -46,7 +48,7 @@ type hub struct {
 }
 
 func newHub(snapshot func() any) *hub {
-	return &hub{snapshot: snapshot, viewers: make(map[chan []byte]struct{})}
+	return &hub{snapshot: snapshot, life: rand.Text(), viewers: make(map[chan []byte]struct{})}
 }
 
 func (h *hub) add(render func() Message) {
@@ -128,7 +130,8 @@ func (h *hub) send(b []byte) {
 	}
 }
 
-// ServeHTTP is the live feed over WebSocket.
+// ServeHTTP is the live feed over WebSocket. It begins with the life of the hub and the
+// recent messages, also for a viewer that comes again: numbers tell what it has seen.
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, err := wsx.Accept(w, r)
 	if err != nil {
@@ -149,7 +152,7 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		delete(h.viewers, v)
 		h.mu.Unlock()
 	}()
-	if len(recent) > 0 && c.Write(r.Context(), marshal(map[string]any{"messages": render(recent)})) != nil {
+	if c.Write(r.Context(), marshal(map[string]any{"life": h.life, "messages": render(recent)})) != nil {
 		return
 	}
 	for {

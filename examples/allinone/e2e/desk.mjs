@@ -12,6 +12,21 @@ const complaints = [];
 page.on('pageerror', e => complaints.push('script: ' + e.message));
 page.on('console', m => { if (m.type() === 'error') complaints.push('console: ' + m.text()); });
 
+// The live feed goes through here, so that it can break, and come from a server that was started again.
+let feed, feeds = 0, again = false;
+await page.routeWebSocket(/desk\/live/, ws => {
+  const server = ws.connectToServer();
+  let before;
+  if (again) server.onMessage(text => {
+    const m = JSON.parse(text);
+    if (m.life) { m.life = 'another'; before = m.messages[0].n - 1; }
+    for (const x of m.messages || []) x.n -= before;
+    ws.send(JSON.stringify(m));
+  });
+  feed = ws;
+  feeds++;
+});
+
 const desks = page.locator('.desk');
 const button = (where, name) => where.getByRole('button', { name, exact: true });
 const third = page.getByLabel('Desk of 1003');
@@ -42,6 +57,27 @@ async function consult(a, b) {
   await status(b, 4).waitFor();
   await a.locator('[data-key$="warmTransfer"]').first().waitFor();
 }
+
+// The numbers of the messages that are shown, which must grow.
+async function numbers() {
+  const ns = await page.locator('#msg-rows li:not(.gap)').evaluateAll(rows => rows.map(r => Number(r.dataset.n)));
+  for (let i = 1; i < ns.length; i++) if (!(ns[i] > ns[i - 1])) throw new Error(`message ${ns[i]} is shown after ${ns[i - 1]}`);
+  if (!ns.length) throw new Error('no message is shown');
+  return ns;
+}
+// Breaks the feed, and is back when the new one has brought a message.
+async function reconnect() {
+  const n = feeds;
+  await feed.close();
+  while (feeds === n) await page.waitForTimeout(50);
+  const at = await page.evaluate(() => last);
+  await page.evaluate(() => setMode('1001', '3'));
+  await desks.nth(0).locator('.tag.warn').waitFor();
+  await page.evaluate(() => setMode('1001', '2'));
+  await desks.nth(0).locator('.tag.ok').waitFor();
+  await page.waitForFunction(at => last !== at, at);
+}
+const chosen = id => page.locator(`.desk.chosen[aria-label="Desk of ${id}"]`).waitFor();
 
 try {
   await page.goto(url);
@@ -152,6 +188,45 @@ try {
     await desks.nth(0).locator('.tag.warn').waitFor();
     await page.keyboard.press('y');
     await desks.nth(0).locator('.tag.ok').waitFor();
+  });
+  await step('a digit chooses a desk from a button, and is text in a field', async () => {
+    const first = await desks.nth(0).getAttribute('aria-label');
+    const [one, two] = await desks.evaluateAll(ds => ds.map(d => d.getAttribute('aria-label').slice('Desk of '.length)));
+    await desks.nth(0).locator('.dial input').fill('');
+    await desks.nth(0).locator('.dial input').press('2');
+    await page.evaluate(() => { const e = document.createElement('div'); e.id = 'note'; e.contentEditable = 'true'; document.body.append(e); });
+    for (const field of [desks.nth(0).locator('.modes select'), page.locator('#note')]) {
+      await field.focus();
+      await page.keyboard.press('2');
+    }
+    const text = await desks.nth(0).locator('.dial input').inputValue() + await page.locator('#note').textContent();
+    if (text !== '22') throw new Error(`the fields have ${text}, want 22`);
+    await chosen(one);
+    await page.evaluate(() => document.getElementById('note').remove());
+    await button(desks.nth(0), 'Log off').focus();
+    await page.keyboard.press('2');
+    await chosen(two);
+    await button(desks.nth(0), 'Log off').focus();   // chooses its desk; then another one logs on, which chooses that
+    await chosen(one);
+    await page.keyboard.press('l');
+    await third.waitFor();
+    await chosen('1003');
+    await page.evaluate(id => setMode(id, '3'), one);   // the focused button is drawn again
+    await page.getByLabel(first).locator('.tag.warn').waitFor();
+    await page.getByLabel(first).locator('.modes button:focus').waitFor();
+    await chosen('1003');
+    await page.evaluate(id => setMode(id, '2'), one);
+    await page.getByLabel(first).locator('.tag.ok').waitFor();
+  });
+  await step('a feed that comes again shows no message twice', async () => {
+    const before = await numbers();
+    await reconnect();
+    const after = await numbers();
+    if (after[0] !== before[0] || after.length <= before.length) throw new Error(`messages ${after[0]} to ${after.at(-1)}, before ${before[0]} to ${before.at(-1)}`);
+    again = true;   // now from a server that was started again: the old messages go
+    await reconnect();
+    const anew = await numbers();
+    if (anew.at(-1) >= after.at(-1) || await page.locator('#msg-rows .gap').count()) throw new Error(`messages ${anew[0]} to ${anew.at(-1)} after ${after.at(-1)}`);
   });
   await step('messages of both links are shown', async () => {
     await page.locator('#msg-rows .CTI').first().waitFor();

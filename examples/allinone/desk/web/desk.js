@@ -41,12 +41,16 @@ async function send(method, path, body) {
 const agentURL = (id, rest) => `/desk/agents/${encodeURIComponent(id)}/${rest}`;
 
 // ---- keeping focus while lists are drawn again ----
+let drawing = false;          // the focus that comes back is not a person's choice
 function redraw(box, kids) {
   const a = document.activeElement, key = a && box.contains(a) ? a.dataset.key : null;
   const open = new Set([...box.querySelectorAll('details[open]')].map(d => d.dataset.key));
   box.replaceChildren(...kids);
   for (const d of box.querySelectorAll('details')) if (open.has(d.dataset.key)) d.open = true;
-  if (key) box.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  if (!key) return;
+  drawing = true;
+  box.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  drawing = false;
 }
 const seen = new WeakMap();
 function changed(node, value) {
@@ -138,7 +142,7 @@ function choose(id) {
 }
 function makeDesk(id) {
   const dial = el('input', { placeholder: 'Number, agent or queue', list: 'known', inputmode: 'tel', 'aria-label': 'Destination', onkeydown: e => { if (e.key === 'Enter') dialOrConsult(id); } });
-  const d = el('article', { class: 'desk', onmousedown: () => choose(id), onfocusin: () => choose(id) },
+  const d = el('article', { class: 'desk', tabIndex: -1, onmousedown: () => choose(id), onfocusin: () => { if (!drawing) choose(id); } },
     el('div', { class: 'top' }),
     el('div', { class: 'modes' }),
     el('div', { class: 'calls' }),
@@ -242,12 +246,15 @@ function draw() { if (pressed) return; drawLinks(); drawHealth(); drawCalls(); d
 // ---- messages ----
 const MAX = 2000;
 let messages = [], paused = false, counted = 0;
+let life = null, last = 0;    // of the server's hub, and the number of its last message here; see connect
 const shown = m => {
+  if (m.gap) return true;
   const kind = $('#msg-kind').value, q = $('#msg-filter').value.trim().toLowerCase();
   return (!kind || m.link === kind) && (!q || (m.name + ' ' + m.brief).toLowerCase().includes(q)) && (q || !/HEARTBEAT/.test(m.name));
 };
 function messageRow(m) {
-  const row = el('li', { title: m.peer, onclick: () => detail(m, row) },
+  if (m.gap) return el('li', { class: 'gap' }, `${m.gap} messages passed while the page was away`);
+  const row = el('li', { title: `${m.name}  ${m.brief}\n${m.peer}`, 'data-n': m.n, onclick: () => detail(m, row) },
     el('span', { class: 'time' }, m.time.slice(11, 23).replace('Z', '')), el('span', { class: m.link }, m.link), el('span', {}, m.out ? '→' : '←'),
     el('span', { class: m.bad ? 'bad' : '' }, m.name + (m.brief ? '  ' + m.brief : '')));
   return row;
@@ -258,9 +265,22 @@ function detail(m, row) {
   if (!p.hidden && p.dataset.n === String(m.n)) { p.hidden = true; return; }
   row.classList.add('on');
   p.dataset.n = m.n; p.hidden = false; p.textContent = `${m.time}  ${m.peer}\n${m.name}\n\n${m.detail || '(no content)'}`;
+  p.scrollTop = 0;
+  row.scrollIntoView({ block: 'nearest' });   // the list became shorter
 }
-function addMessages(list) {
-  counted += list.length;
+// A feed begins with messages that this page may have; another life of the server counts anew.
+function begin(of) {
+  if (of === life) return;
+  if (life) { messages = []; redrawMessages(); $('#msg-detail').hidden = true; }
+  life = of; last = 0;
+}
+function addMessages(list, backlog) {
+  list = list.filter(m => m.n > last);
+  if (!list.length) return;
+  const missed = last ? list[0].n - last - 1 : 0;
+  last = list.at(-1).n;
+  if (!backlog) counted += list.length;
+  if (missed) list.unshift({ gap: missed });
   messages.push(...list);
   if (messages.length > MAX) messages = messages.slice(-MAX);
   if (paused) return;
@@ -278,20 +298,21 @@ function connect() {
   const ws = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host + '/desk/live');
   ws.onmessage = e => {
     const m = JSON.parse(e.data);
+    if (m.life) begin(m.life);
     if (m.state) {
       Object.assign(state, m.state);
       for (const a of state.agents) if (a.sap) loggingOn.delete(a.id);
       draw();
     }
-    if (m.messages) addMessages(m.messages);
+    if (m.messages) addMessages(m.messages, !!m.life);
   };
   ws.onclose = () => { loggingOn.clear(); $('#health').replaceChildren(el('span', { class: 'tag bad' }, 'desk server gone, trying again…')); seen.delete($('#health')); setTimeout(connect, 1000); };
 }
 
 // ---- keyboard and controls ----
 document.addEventListener('keydown', e => {
-  if (e.ctrlKey || e.metaKey || e.altKey || $('#help').open) return;
-  if (/^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName)) { if (e.key === 'Escape') e.target.blur(); return; }
+  if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || e.isComposing || $('#help').open) return;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) || e.target.isContentEditable) { if (e.key === 'Escape') e.target.blur(); return; }
   const id = chosen, one = (cap, ...rest) => { const c = id && withCap(id, cap); if (c) act(id, cap, c, ...rest); else toast(`“${cap}” is not possible now.`); };
   const keys = {
     c: customerCalls, l: () => logOnNext(false), m: pause, '?': () => $('#help').showModal(), '/': () => $('#agent-filter').focus(),
@@ -299,7 +320,11 @@ document.addEventListener('keydown', e => {
     h: () => one(id && withCap(id, 'hold') ? 'hold' : 'retrieve'), b: () => one('blindTransfer', id && destination(id)),
     y: () => id && setMode(id, '2'), n: () => id && setMode(id, '3'), k: () => id && $('.dial input', desks.get(id)).focus(),
   };
-  if (/^[1-9]$/.test(e.key)) { const d = [...$('#desk-list').children][+e.key - 1]; for (const [k, v] of desks) if (v === d) choose(k); return; }
+  if (/^[1-9]$/.test(e.key)) {
+    const d = $('#desk-list').children[+e.key - 1];
+    for (const [k, v] of desks) if (v === d) { choose(k); d.focus({ preventScroll: true }); }
+    return;
+  }
   if (keys[e.key]) { e.preventDefault(); keys[e.key](); }
 });
 $('#call-form').addEventListener('submit', e => { e.preventDefault(); customerCalls(); });
