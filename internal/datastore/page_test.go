@@ -133,3 +133,34 @@ func TestPageShowsValuesThatAreNoText(t *testing.T) {
 		}
 	}
 }
+
+// Who only opens the page wants to know how the store is; who asks for keys wants them.
+func TestFiguresComeBeforeEntriesNobodyAskedFor(t *testing.T) {
+	st := memory(t)
+	for _, key := range []string{"call/1", "call/2", "other"} {
+		if _, err := st.Put(t.Context(), key, []byte("v"), ds104.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := pages(t, st, datastore.Partner{})
+	for path, want := range map[string][]string{
+		"/":                  {"Search</button>", "This store", "Partner", "First entries", "call/1", "call/2", "other", "</main>"},
+		"/?q=call":           {"Search</button>", "call/1", "call/2", "This store", "Partner", "</main>"},
+		"/?q=nothing":        {"No key begins with this.", "This store"},
+		"/entry?key=other":   {"Written by", "This store"},
+		"/entry?key=nothing": {"No entry has this key", "This store"},
+	} {
+		at, body := 0, get(path, false)
+		for _, w := range want {
+			i := strings.Index(body[at:], w)
+			if i < 0 {
+				t.Errorf("%s: %q is not there, or too early:\n%s", path, w, body)
+				break
+			}
+			at += i + len(w)
+		}
+		if asked := path != "/"; asked && strings.Contains(body, "First entries") {
+			t.Errorf("%s shows what nobody asked for", path)
+		}
+	}
+}

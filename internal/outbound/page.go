@@ -63,6 +63,7 @@ type pageData struct {
 	Adopted                           []string
 	Lists                             []pageList
 	Older                             int
+	Behind                            string
 	Counters                          spool.Counters
 	List                              *pageList
 	Rejects                           []pageRow
@@ -72,8 +73,8 @@ type pageData struct {
 
 type pageLink struct{ Name, State, Class, Detail, Last string }
 
-// Handler returns the status page; it changes nothing. While a list is converted the
-// page loads itself again.
+// Handler returns the status page; it changes nothing. While a list is converted, or waits
+// for another one, the page loads itself again.
 func (v *View) Handler(hosts []string) (http.Handler, error) {
 	t, err := page.Template(content)
 	if err != nil {
@@ -137,8 +138,11 @@ func (v *View) serve(w http.ResponseWriter, t *template.Template, id string) {
 			code = http.StatusNotFound
 		}
 	}
-	if d.Progress != nil || d.Receiving != nil {
+	switch {
+	case d.Progress != nil || d.Receiving != nil:
 		w.Header().Set("Refresh", "2")
+	case d.Behind != "":
+		w.Header().Set("Refresh", "10")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
@@ -165,6 +169,7 @@ func (v *View) fill(d *pageData, q *spool.Queue, id string) {
 	d.MoreReceiving = len(s.Receiving) - len(d.Receiving)
 	if id == "" {
 		all := q.Lists()
+		d.Behind = behind(all)
 		slices.Reverse(all)
 		d.Older = max(0, len(all)-maxShown)
 		for _, l := range all[:min(len(all), maxShown)] {

@@ -89,6 +89,9 @@ func (v *View) status(_ context.Context, w io.Writer, _ []string) error {
 	}
 	s := q.Status()
 	fmt.Fprintf(w, "waiting  %d lists, %d rows%s\n", s.Waiting, s.Rows, because(s.Problem))
+	if why := behind(q.Lists()); why != "" {
+		fmt.Fprintf(w, "         %s\n", why)
+	}
 	if s.Refusing != nil {
 		fmt.Fprintf(w, "refusing lists%s\n", because(s.Refusing))
 	}
@@ -131,6 +134,22 @@ func (v *View) forget(ctx context.Context, w io.Writer, args []string) error {
 func silence(s *spool.Silence) string {
 	return fmt.Sprintf("instance %s since %s: %d deletions in campaigns %s; when it is gone for good: forget %s",
 		printable(s.Instance), when(s.Since), s.Deletions, printable(strings.Join(s.Campaigns, ", ")), printable(s.Instance))
+}
+
+// behind says which list keeps others waiting, if one does: the importer takes one file at a time.
+func behind(all []spool.List) string {
+	var first *spool.List
+	waits := false
+	for i, l := range all {
+		waits = waits || l.State == spool.Waiting
+		if l.State == spool.Placed && first == nil {
+			first = &all[i]
+		}
+	}
+	if first == nil || !waits {
+		return ""
+	}
+	return fmt.Sprintf("list %s was placed at %s UTC and is not taken yet; the next one waits for that", first.ID, pageTime(first.Placed))
 }
 
 func sortedNames(m map[string]sapphone.Link) []string {

@@ -258,3 +258,52 @@ func TestWhoIsWaitedForIsShownAndForgotten(t *testing.T) {
 		}
 	})
 }
+
+func TestAListThatWaitsSaysForWhat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		imports := filepath.Join(dir, "import")
+		if err := os.Mkdir(imports, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		q, err := spool.Open(filepath.Join(dir, "spool"), &spool.Options{File: spool.File{Dir: imports, Name: "c.csv"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		v := newView(t, q)
+		accept := func(n int) {
+			t.Helper()
+			if _, err := q.Accept(t.Context(), spool.Source{Campaign: "Spring"}, planned(n)); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Step(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const why = " UTC and is not taken yet; the next one waits for that"
+		accept(10)
+		if w := v.page("/"); strings.Contains(w.Body.String(), why) || strings.Contains(v.console("status"), why) {
+			t.Error("one list waits for another one, and there is none")
+		}
+		accept(20)
+		w := v.page("/")
+		v.has("the page", w.Body.String(), "list 0000000001 was placed at 2000-01-01 00:00:", why)
+		v.has("status", v.console("status"), "list 0000000001 was placed at 2000-01-01 00:00:", why)
+		if r := w.Header().Get("Refresh"); r != "10" {
+			t.Errorf("loads itself again after %q s, want 10", r)
+		}
+		if err := os.Remove(filepath.Join(imports, "c.csv")); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			time.Sleep(time.Minute)
+			if err := q.Step(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w := v.page("/"); strings.Contains(w.Body.String(), why) || w.Header().Get("Refresh") != "" {
+			t.Errorf("the second list still waits:\n%s", w.Body.String())
+		}
+	})
+}
