@@ -21,10 +21,10 @@ import (
 
 // Defaults of [DataStoreConfig]. The ports are those of the product.
 const (
-	DefaultDataStoreListen  = "127.0.0.1:42029"
-	DefaultDataStorePage    = "127.0.0.1:42028"
-	DefaultDataStoreConsole = "127.0.0.1:42030"
-	DefaultCompareInterval  = 30 * time.Second
+	DefaultDataStoreListen  = "127.0.0.1:42029" // of connectors and the partner
+	DefaultDataStorePage    = "127.0.0.1:42028" // of the web page
+	DefaultDataStoreConsole = "127.0.0.1:42030" // of the console
+	DefaultCompareInterval  = 30 * time.Second  // between two comparisons of the sides
 )
 
 // Off, as an address of a [DataStoreConfig], leaves that listener away.
@@ -240,22 +240,26 @@ func (d *dataStore) start(ctx context.Context) error {
 	page := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	cons := console.New(c.Name, view.Commands(), d.host.Logger())
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && !loopback(host) && c.Server.Token == "" && (c.Server.TLS == nil || c.Server.TLS.ClientAuth != tls.RequireAndVerifyClientCert) {
+		d.host.Logger().Warn("every machine that reaches the store may read and write; set a token, or ask for certificates", "listen", c.Listen)
+	}
 	for _, l := range []struct {
+		name  string
 		addr  string
 		serve func(net.Listener) error
 		over  error
 		stop  func(context.Context) error
 	}{
-		{c.Page, page.Serve, http.ErrServerClosed, page.Shutdown},
-		{c.Console, cons.Serve, console.ErrClosed, func(context.Context) error { return cons.Close() }},
-		{c.Listen, d.server.Serve, ds104.ErrServerClosed, d.server.Shutdown}, // the door opens last
+		{"web page", c.Page, page.Serve, http.ErrServerClosed, page.Shutdown},
+		{"console", c.Console, cons.Serve, console.ErrClosed, func(context.Context) error { return cons.Close() }},
+		{"connectors", c.Listen, d.server.Serve, ds104.ErrServerClosed, d.server.Shutdown}, // the door opens last
 	} {
 		if l.addr == Off {
 			continue
 		}
 		ln, err := c.Listener(ctx, "tcp", l.addr)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		d.closers = append(d.closers, l.stop)
 		Go(d.host, &d.wg, func() {
@@ -285,7 +289,7 @@ func (d *dataStore) open(ctx context.Context) error {
 	var err error
 	if c.KeyFile != "" {
 		if key, err = ds104.ReadKeyFile(c.KeyFile); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.KeyFile, err)
 		}
 	}
 	var st interface {
@@ -304,7 +308,7 @@ func (d *dataStore) open(ctx context.Context) error {
 			Side: c.Side, MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, MaxOriginBytes: c.MaxOriginBytes, MaxValue: c.MaxValue})
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s%s: %w", c.Dir, c.File, err) // one of them is empty
 	}
 	d.store = st
 	d.closers = append(d.closers, func(context.Context) error { return st.Close() })

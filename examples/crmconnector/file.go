@@ -12,6 +12,7 @@ import (
 	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/cti"
 	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/examples/internal/tomlfile"
 	"github.com/connects-go/connects/ici"
 )
 
@@ -37,35 +38,35 @@ type file struct {
 }
 
 type logSection struct {
-	Level  slog.Level `toml:"level"`
-	Format string     `toml:"format"`
+	Level  tomlfile.Level `toml:"level"`
+	Format string         `toml:"format"`
 }
 
 type listenSection struct {
-	Address       string   `toml:"address"`
-	Console       string   `toml:"console"`
-	Certificate   string   `toml:"certificate"`
-	Key           string   `toml:"key"`
-	ClientCA      string   `toml:"client_ca"`
-	RequireClient bool     `toml:"require_client_certificate"`
-	DrainDelay    duration `toml:"drain_delay"`
-	InactiveAfter duration `toml:"inactive_after"`
-	CallTimeout   duration `toml:"call_timeout"`
-	MaxCalls      int      `toml:"max_calls"`
-	MaxBody       int64    `toml:"max_body"`
+	Address       string            `toml:"address"`
+	Console       string            `toml:"console"`
+	Certificate   string            `toml:"certificate"`
+	Key           string            `toml:"key"`
+	ClientCA      string            `toml:"client_ca"`
+	RequireClient bool              `toml:"require_client_certificate"`
+	DrainDelay    tomlfile.Duration `toml:"drain_delay"`
+	InactiveAfter tomlfile.Duration `toml:"inactive_after"`
+	CallTimeout   tomlfile.Duration `toml:"call_timeout"`
+	MaxCalls      int               `toml:"max_calls"`
+	MaxBody       int64             `toml:"max_body"`
 }
 
 type storeSection struct {
-	File        string   `toml:"file"`
-	KeyFile     string   `toml:"key_file"`
-	SideA       string   `toml:"side_a"`
-	SideB       string   `toml:"side_b"`
-	Token       secret   `toml:"token"`
-	TLS         bool     `toml:"tls"`
-	CA          string   `toml:"ca"`
-	Certificate string   `toml:"certificate"`
-	Key         string   `toml:"key"`
-	OwnerLease  duration `toml:"owner_lease"`
+	File        string            `toml:"file"`
+	KeyFile     string            `toml:"key_file"`
+	SideA       string            `toml:"side_a"`
+	SideB       string            `toml:"side_b"`
+	Token       secret            `toml:"token"`
+	TLS         bool              `toml:"tls"`
+	CA          string            `toml:"ca"`
+	Certificate string            `toml:"certificate"`
+	Key         string            `toml:"key"`
+	OwnerLease  tomlfile.Duration `toml:"owner_lease"`
 }
 
 type systemSection struct {
@@ -102,11 +103,11 @@ type linkSection struct {
 	Certificate    string              `toml:"certificate"`
 	Key            string              `toml:"key"`
 	ServerName     string              `toml:"server_name"`
-	Heartbeat      duration            `toml:"heartbeat"`
-	DialTimeout    duration            `toml:"dial_timeout"`
-	OpenTimeout    duration            `toml:"open_timeout"`
-	RequestTimeout duration            `toml:"request_timeout"`
-	MaxBackoff     duration            `toml:"max_backoff"`
+	Heartbeat      tomlfile.Duration   `toml:"heartbeat"`
+	DialTimeout    tomlfile.Duration   `toml:"dial_timeout"`
+	OpenTimeout    tomlfile.Duration   `toml:"open_timeout"`
+	RequestTimeout tomlfile.Duration   `toml:"request_timeout"`
+	MaxBackoff     tomlfile.Duration   `toml:"max_backoff"`
 	Peripherals    []peripheralSection `toml:"peripheral"`
 }
 
@@ -117,27 +118,27 @@ type peripheralSection struct {
 }
 
 type agentSection struct {
-	LoginType             int      `toml:"login_type"`
-	DefaultPassword       secret   `toml:"default_password"`
-	AllowShadowLogin      bool     `toml:"allow_shadow_login"`
-	NotReadyOffset        int      `toml:"not_ready_offset"`
-	DefaultNotReadyReason uint16   `toml:"default_not_ready_reason"`
-	LogoutReason          uint16   `toml:"logout_reason"`
-	ResendWrapUp          bool     `toml:"resend_wrap_up_after_set_state"`
-	Gone                  string   `toml:"when_sap_is_gone"`
-	GoneGrace             duration `toml:"gone_grace"`
-	Lost                  string   `toml:"when_switch_forgot"`
-	LogonTimeout          duration `toml:"logon_timeout"`
-	WrapUpWait            duration `toml:"wrap_up_wait"`
-	RequestConfiguration  bool     `toml:"request_configuration"`
+	LoginType             int               `toml:"login_type"`
+	DefaultPassword       secret            `toml:"default_password"`
+	AllowShadowLogin      bool              `toml:"allow_shadow_login"`
+	NotReadyOffset        int               `toml:"not_ready_offset"`
+	DefaultNotReadyReason uint16            `toml:"default_not_ready_reason"`
+	LogoutReason          uint16            `toml:"logout_reason"`
+	ResendWrapUp          bool              `toml:"resend_wrap_up_after_set_state"`
+	Gone                  string            `toml:"when_sap_is_gone"`
+	GoneGrace             tomlfile.Duration `toml:"gone_grace"`
+	Lost                  string            `toml:"when_switch_forgot"`
+	LogonTimeout          tomlfile.Duration `toml:"logon_timeout"`
+	WrapUpWait            tomlfile.Duration `toml:"wrap_up_wait"`
+	RequestConfiguration  bool              `toml:"request_configuration"`
 }
 
 type callSection struct {
-	DenyWhileReady    bool     `toml:"deny_make_call_while_ready"`
-	RejectTo          string   `toml:"reject_to"`
-	NoConference      bool     `toml:"no_conference"`
-	ArbitraryTransfer bool     `toml:"arbitrary_transfer"`
-	RequestTimeout    duration `toml:"request_timeout"`
+	DenyWhileReady    bool              `toml:"deny_make_call_while_ready"`
+	RejectTo          string            `toml:"reject_to"`
+	NoConference      bool              `toml:"no_conference"`
+	ArbitraryTransfer bool              `toml:"arbitrary_transfer"`
+	RequestTimeout    tomlfile.Duration `toml:"request_timeout"`
 }
 
 type dialingSection struct {
@@ -166,10 +167,10 @@ type languagesSection struct {
 }
 
 type eventsSection struct {
-	Timeout     duration   `toml:"timeout"`
-	RetryDelays []duration `toml:"retry_delays"`
-	QueueEvents int        `toml:"queue_events"`
-	MaxConns    int        `toml:"max_connections"`
+	Timeout     tomlfile.Duration   `toml:"timeout"`
+	RetryDelays []tomlfile.Duration `toml:"retry_delays"`
+	QueueEvents int                 `toml:"queue_events"`
+	MaxConns    int                 `toml:"max_connections"`
 }
 
 type limitsSection struct {
@@ -194,24 +195,34 @@ type personSection struct {
 	Extension  string `toml:"extension"`
 }
 
+// loadFile reads a configuration file; see [tomlfile.Read] for its errors.
+func loadFile(name string) (*file, error) {
+	f := newFile()
+	if err := tomlfile.Read(name, f); err != nil {
+		return nil, err
+	}
+	f.fill()
+	return f, nil
+}
+
 // newFile returns a file in which every setting outside arrays has its default.
 func newFile() *file {
 	f := &file{Instance: connects.DefaultCRMInstance, Instances: 1}
-	f.Log = logSection{Level: slog.LevelInfo, Format: "text"}
+	f.Log = logSection{Level: tomlfile.Level(slog.LevelInfo), Format: "text"}
 	f.Listen = listenSection{
-		Address: connects.DefaultCRMListen, Console: connects.DefaultCRMConsole, InactiveAfter: duration(connects.DefaultInactiveAfter),
-		CallTimeout: duration(ici.DefaultHandlerTimeout), MaxCalls: ici.DefaultMaxConcurrent, MaxBody: ici.DefaultBodyLimit,
+		Address: connects.DefaultCRMListen, Console: connects.DefaultCRMConsole, InactiveAfter: tomlfile.Duration(connects.DefaultInactiveAfter),
+		CallTimeout: tomlfile.Duration(ici.DefaultHandlerTimeout), MaxCalls: ici.DefaultMaxConcurrent, MaxBody: ici.DefaultBodyLimit,
 	}
-	f.Store.OwnerLease = duration(connects.DefaultOwnerLease)
+	f.Store.OwnerLease = tomlfile.Duration(connects.DefaultOwnerLease)
 	f.Agent = agentSection{
-		NotReadyOffset: connects.DefaultNotReadyOffset, Gone: connects.GoneKeep.String(), GoneGrace: duration(connects.DefaultGoneGrace),
-		Lost: connects.LostLoggedOff.String(), LogonTimeout: duration(connects.DefaultLogonTimeout), WrapUpWait: duration(connects.DefaultWrapUpWait),
+		NotReadyOffset: connects.DefaultNotReadyOffset, Gone: connects.GoneKeep.String(), GoneGrace: tomlfile.Duration(connects.DefaultGoneGrace),
+		Lost: connects.LostLoggedOff.String(), LogonTimeout: tomlfile.Duration(connects.DefaultLogonTimeout), WrapUpWait: tomlfile.Duration(connects.DefaultWrapUpWait),
 	}
-	f.Call.RequestTimeout = duration(connects.DefaultRequestTimeout)
+	f.Call.RequestTimeout = tomlfile.Duration(connects.DefaultRequestTimeout)
 	f.Dialing = dialingSection{InternalLength: connects.DefaultInternalLength, Anonymous: "0"}
-	f.Events = eventsSection{Timeout: duration(ici.DefaultEventTimeout), QueueEvents: ici.DefaultQueueEvents, MaxConns: ici.DefaultMaxConns}
+	f.Events = eventsSection{Timeout: tomlfile.Duration(ici.DefaultEventTimeout), QueueEvents: ici.DefaultQueueEvents, MaxConns: ici.DefaultMaxConns}
 	for _, d := range ici.DefaultRetryDelays() {
-		f.Events.RetryDelays = append(f.Events.RetryDelays, duration(d))
+		f.Events.RetryDelays = append(f.Events.RetryDelays, tomlfile.Duration(d))
 	}
 	f.Limits = limitsSection{
 		Agents: connects.DefaultMaxAgents, Calls: connects.DefaultMaxCalls, Items: connects.DefaultMaxItems,
@@ -232,14 +243,14 @@ func (f *file) fill() {
 			l.Charset = "windows-1252"
 		}
 		for _, d := range []struct {
-			d   *duration
+			d   *tomlfile.Duration
 			def time.Duration
 		}{
 			{&l.Heartbeat, cti.DefaultHeartbeatInterval}, {&l.DialTimeout, cti.DefaultDialTimeout}, {&l.OpenTimeout, cti.DefaultOpenTimeout},
 			{&l.RequestTimeout, cti.DefaultRequestTimeout}, {&l.MaxBackoff, cti.DefaultMaxBackoff},
 		} {
 			if *d.d == 0 {
-				*d.d = duration(d.def)
+				*d.d = tomlfile.Duration(d.def)
 			}
 		}
 	}
@@ -264,22 +275,6 @@ func withPort(addr string, port int) string {
 	}
 	return fmt.Sprintf("%s:%d", bare, port)
 }
-
-// duration is written with its unit: "5s", "1m30s".
-type duration time.Duration
-
-func (d duration) value() time.Duration { return time.Duration(d) }
-
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is no duration; write it with a unit, for example \"5s\"", text)
-	}
-	*d = duration(v)
-	return nil
-}
-
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
 // secret is a password, or "file:" and the path of a file that has it. It prints
 // as ****.

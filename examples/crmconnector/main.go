@@ -15,6 +15,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"syscall"
 
 	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/examples/internal/tomlfile"
 )
 
 // Exit codes.
@@ -44,7 +46,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	config := flags.String("config", "", "configuration `file`; see connector.sample.toml")
 	onlyCheck := flags.Bool("check", false, "check the configuration and every neighbour, then exit")
-	if flags.Parse(args) != nil {
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return exitOK
+		}
 		return exitUsage
 	}
 	if *config == "" || flags.NArg() > 0 {
@@ -58,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	s, err := f.settings()
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		fmt.Fprintln(stderr, tomlfile.Prefix(*config, err))
 		return exitUsage
 	}
 	defer s.close()
@@ -66,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return check(ctx, f, s, stdout)
 	}
 	if err := s.crm.Validate(); err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		fmt.Fprintln(stderr, tomlfile.Prefix(*config, err))
 		return exitUsage
 	}
 	logger := f.Log.logger(stderr)
@@ -82,7 +87,7 @@ func serve(ctx context.Context, f *file, s *settings, logger *slog.Logger) int {
 	defer cancel()
 	s.crm.Reload = onHangup(ctx)
 	node := connects.NewNode(&connects.Options{
-		Logger: logger, Version: version(), DrainDelay: f.Listen.DrainDelay.value(),
+		Logger: logger, Version: version(), DrainDelay: f.Listen.DrainDelay.Value(),
 	})
 	if err := node.Add("crm", connects.CRMConnector(s.crm)); err != nil {
 		logger.Error("cannot run", slog.String("err", err.Error()))

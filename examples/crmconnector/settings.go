@@ -49,29 +49,29 @@ func (f *file) settings() (*settings, error) {
 		}
 	}
 	c := &connects.CRMConfig{
-		Instance: f.Instance, Instances: f.Instances, OwnerLease: f.Store.OwnerLease.value(),
-		Listen: f.Listen.Address, Console: onOff(f.Listen.Console), InactiveAfter: f.Listen.InactiveAfter.value(),
+		Instance: f.Instance, Instances: f.Instances, OwnerLease: f.Store.OwnerLease.Value(),
+		Listen: f.Listen.Address, Console: onOff(f.Listen.Console), InactiveAfter: f.Listen.InactiveAfter.Value(),
 		AgentLoginType: f.Agent.LoginType, AgentDefaultPassword: cti.Secret(f.Agent.DefaultPassword),
 		AllowShadowLogin: f.Agent.AllowShadowLogin, NotReadyOffset: f.Agent.NotReadyOffset,
 		DefaultNotReadyReason: f.Agent.DefaultNotReadyReason, LogoutReason: f.Agent.LogoutReason,
-		ResendWrapUpAfterSetState: f.Agent.ResendWrapUp, GoneGrace: f.Agent.GoneGrace.value(),
-		LogonTimeout: f.Agent.LogonTimeout.value(), WrapUpWait: f.Agent.WrapUpWait.value(),
+		ResendWrapUpAfterSetState: f.Agent.ResendWrapUp, GoneGrace: f.Agent.GoneGrace.Value(),
+		LogonTimeout: f.Agent.LogonTimeout.Value(), WrapUpWait: f.Agent.WrapUpWait.Value(),
 		RequestConfiguration:   f.Agent.RequestConfiguration,
 		DenyMakeCallWhileReady: f.Call.DenyWhileReady, RejectTo: f.Call.RejectTo, NoConference: f.Call.NoConference,
-		ArbitraryTransfer: f.Call.ArbitraryTransfer, RequestTimeout: f.Call.RequestTimeout.value(),
+		ArbitraryTransfer: f.Call.ArbitraryTransfer, RequestTimeout: f.Call.RequestTimeout.Value(),
 		Dialing: connects.CRMDialing(f.Dialing), ECC: f.Attached.ECC, Languages: f.Languages.Directory,
 		MaxAgents: f.Limits.Agents, MaxCalls: f.Limits.Calls, MaxItems: f.Limits.Items, MaxAttachedData: f.Limits.AttachedData,
 		Version: version(),
 	}
 	s.crm = c
-	c.Server.HandlerTimeout = f.Listen.CallTimeout.value()
+	c.Server.HandlerTimeout = f.Listen.CallTimeout.Value()
 	c.Server.MaxConcurrent = f.Listen.MaxCalls
 	c.Server.Limits = &ici.Limits{Body: f.Listen.MaxBody}
-	c.Notifier.Timeout = f.Events.Timeout.value()
+	c.Notifier.Timeout = f.Events.Timeout.Value()
 	c.Notifier.QueueEvents = f.Events.QueueEvents
 	c.Notifier.MaxConns = f.Events.MaxConns
 	for _, d := range f.Events.RetryDelays {
-		c.Notifier.RetryDelays = append(c.Notifier.RetryDelays, d.value())
+		c.Notifier.RetryDelays = append(c.Notifier.RetryDelays, d.Value())
 	}
 	if f.Log.Format != "text" && f.Log.Format != "json" {
 		note("log.format", fmt.Errorf("%q is neither text nor json", f.Log.Format))
@@ -172,8 +172,8 @@ func (s *settings) link(f *linkSection) (connects.CRMLink, error) {
 	o := cti.SessionOptions{
 		A: cti.Endpoint{Addr: f.SideA}, B: cti.Endpoint{Addr: f.SideB},
 		ClientID: f.ClientID, Password: cti.Secret(f.Password), Charset: charset,
-		HeartbeatInterval: f.Heartbeat.value(), DialTimeout: f.DialTimeout.value(), OpenTimeout: f.OpenTimeout.value(),
-		RequestTimeout: f.RequestTimeout.value(), MaxBackoff: f.MaxBackoff.value(),
+		HeartbeatInterval: f.Heartbeat.Value(), DialTimeout: f.DialTimeout.Value(), OpenTimeout: f.OpenTimeout.Value(),
+		RequestTimeout: f.RequestTimeout.Value(), MaxBackoff: f.MaxBackoff.Value(),
 	}
 	for _, v := range f.Versions {
 		o.Versions = append(o.Versions, cti.Version(v))

@@ -19,7 +19,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,6 +31,7 @@ import (
 	"syscall"
 
 	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/examples/internal/tomlfile"
 )
 
 // Exit codes.
@@ -61,17 +64,21 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags.BoolVar(&s.Witness, "witness", false, "store nothing, only vote in the pair at -a and -b")
 	flags.StringVar(&s.A, "a", "", "witness: `address` of side A")
 	flags.StringVar(&s.B, "b", "", "witness: `address` of side B")
-	if flags.Parse(args) != nil {
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return exitOK
+		}
 		return exitUsage
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "usage: datastore [flags]; -help shows them")
+		fmt.Fprintf(stderr, "datastore: %q is no flag; usage: datastore [flags], -help shows them\n", flags.Arg(0))
 		return exitUsage
 	}
 	set, err := load(*config, s)
 	var run connects.Factory
 	if err == nil {
 		run, err = set.factory()
+		err = tomlfile.Prefix(cmp.Or(*config, "datastore"), err)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)

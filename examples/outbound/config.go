@@ -8,15 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"reflect"
-	"regexp"
 	"strings"
-	"time"
-
-	"github.com/BurntSushi/toml"
 
 	"github.com/connects-go/connects"
 	"github.com/connects-go/connects/ds104"
+	"github.com/connects-go/connects/examples/internal/tomlfile"
 	"github.com/connects-go/connects/outboundcsv"
 	"github.com/connects-go/connects/outboundcsv/sapphone"
 	"github.com/connects-go/connects/outboundcsv/spool"
@@ -44,8 +40,8 @@ type file struct {
 }
 
 type logSection struct {
-	Level  slog.Level `toml:"level"`
-	Format string     `toml:"format"`
+	Level  tomlfile.Level `toml:"level"`
+	Format string         `toml:"format"`
 }
 
 type importSection struct {
@@ -62,21 +58,21 @@ type apiSection struct {
 }
 
 type queueSection struct {
-	RepeatWindow time.Duration `toml:"repeat_window"`
-	Poll         time.Duration `toml:"poll"`
-	Keep         time.Duration `toml:"keep"`
-	MaxRows      int           `toml:"max_rows"`
-	MergeQueued  bool          `toml:"merge_queued"`
-	SkipRepeats  bool          `toml:"skip_repeated_rows"`
-	AnswerWait   time.Duration `toml:"answer_wait"`
+	RepeatWindow tomlfile.Duration `toml:"repeat_window"`
+	Poll         tomlfile.Duration `toml:"poll"`
+	Keep         tomlfile.Duration `toml:"keep"`
+	MaxRows      int               `toml:"max_rows"`
+	MergeQueued  bool              `toml:"merge_queued"`
+	SkipRepeats  bool              `toml:"skip_repeated_rows"`
+	AnswerWait   tomlfile.Duration `toml:"answer_wait"`
 }
 
 type storeSection struct {
-	SideA     string        `toml:"side_a"`
-	SideB     string        `toml:"side_b"`
-	TokenFile string        `toml:"token_file"`
-	CA        string        `toml:"ca"`
-	Lease     time.Duration `toml:"lease"`
+	SideA     string            `toml:"side_a"`
+	SideB     string            `toml:"side_b"`
+	TokenFile string            `toml:"token_file"`
+	CA        string            `toml:"ca"`
+	Lease     tomlfile.Duration `toml:"lease"`
 }
 
 type httpSection struct {
@@ -98,14 +94,14 @@ type gatewaySection struct {
 	Host         string `toml:"host"`
 	Strategy     string `toml:"strategy"`
 
-	Registrations  int           `toml:"registrations"` // of nwrfc
-	Router         string        `toml:"router"`
-	Trace          int           `toml:"trace"`
-	CallTimeout    time.Duration `toml:"call_timeout"`
-	SNCPartnerName string        `toml:"snc_partner_name"`
-	SNCName        string        `toml:"snc_name"`
-	SNCQuality     int           `toml:"snc_quality"`
-	SNCLibrary     string        `toml:"snc_library"`
+	Registrations  int               `toml:"registrations"` // of nwrfc
+	Router         string            `toml:"router"`
+	Trace          int               `toml:"trace"`
+	CallTimeout    tomlfile.Duration `toml:"call_timeout"`
+	SNCPartnerName string            `toml:"snc_partner_name"`
+	SNCName        string            `toml:"snc_name"`
+	SNCQuality     int               `toml:"snc_quality"`
+	SNCLibrary     string            `toml:"snc_library"`
 }
 
 type replaySection struct {
@@ -119,93 +115,13 @@ type definitionSection struct {
 	RecordFull bool   `toml:"record_full"`
 }
 
-// typeError is how the decoder reports a value of the wrong type.
-var typeError = regexp.MustCompile(`^toml: line (\d+) \(last key "(.*)"\): (.*)$`)
-
-// parse reads the file; errors name file, line and key, unknown keys all at once.
+// parse reads the file; see [tomlfile.Read] for its errors.
 func parse(name string) (*file, error) {
-	src, err := os.ReadFile(name)
-	if err != nil {
+	f := &file{Log: logSection{Format: "text"}}
+	if err := tomlfile.Read(name, f); err != nil {
 		return nil, err
 	}
-	f := &file{Log: logSection{Format: "text"}}
-	md, err := toml.Decode(string(src), f)
-	if p, ok := errors.AsType[toml.ParseError](err); ok {
-		return nil, fmt.Errorf("%s:%d: %s", name, p.Position.Line, p.Message)
-	}
-	if err != nil {
-		if m := typeError.FindStringSubmatch(err.Error()); m != nil {
-			return nil, fmt.Errorf("%s:%s: %s: %s", name, m[1], m[2], m[3])
-		}
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	var errs []error
-	for _, key := range md.Undecoded() {
-		errs = append(errs, fmt.Errorf("%s:%d: unknown key %q%s", name, lineOf(string(src), key), key.String(), suggest(key)))
-	}
-	return f, errors.Join(errs...)
-}
-
-// lineOf finds where a key is set.
-func lineOf(src string, key toml.Key) int {
-	table := ""
-	for i, line := range strings.Split(src, "\n") {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			table = strings.Trim(line, "[] ")
-			if table == key.String() {
-				return i + 1
-			}
-			continue
-		}
-		if k, _, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") && strings.Trim(k, ` "'`) == key[len(key)-1] && table == strings.Join(key[:len(key)-1], ".") {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-// suggest says what was probably meant.
-func suggest(key toml.Key) string {
-	name, table := key[len(key)-1], strings.Join(key[:len(key)-1], ".")
-	best, least := "", 1+len(name)/3
-	var walk func(t reflect.Type, prefix string)
-	walk = func(t reflect.Type, prefix string) {
-		for f := range t.Fields() {
-			k := f.Tag.Get("toml")
-			if d := distance(name, k); prefix == table && d <= least {
-				best, least = k, d
-			}
-			if f.Type.Kind() == reflect.Struct {
-				walk(f.Type, k)
-			}
-		}
-	}
-	walk(reflect.TypeFor[file](), "")
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is how many letters must be changed, added or left out.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return f, nil
 }
 
 // setting makes the configuration of the component, and reports every problem.
@@ -219,9 +135,9 @@ func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer
 	if f.Log.Format != "text" && f.Log.Format != "json" {
 		note("log.format", fmt.Errorf("%q is neither text nor json", f.Log.Format))
 	}
-	c := &connects.OutboundConfig{Root: f.Spool, Console: f.Console, Page: f.Page, PageHosts: f.Hosts, ResultDir: f.Results, Lease: f.Store.Lease}
+	c := &connects.OutboundConfig{Root: f.Spool, Console: f.Console, Page: f.Page, PageHosts: f.Hosts, ResultDir: f.Results, Lease: f.Store.Lease.Value()}
 	c.Queue = spool.Options{Instance: f.Instance, File: spool.File{Dir: f.Import.Directory, Name: f.Import.Name}, Campaigns: f.API.Campaigns,
-		RepeatWindow: f.Queue.RepeatWindow, Poll: f.Queue.Poll, Keep: f.Queue.Keep, MaxRows: f.Queue.MaxRows, MergeQueued: f.Queue.MergeQueued, SkipRepeats: f.Queue.SkipRepeats, AnswerWait: f.Queue.AnswerWait}
+		RepeatWindow: f.Queue.RepeatWindow.Value(), Poll: f.Queue.Poll.Value(), Keep: f.Queue.Keep.Value(), MaxRows: f.Queue.MaxRows, MergeQueued: f.Queue.MergeQueued, SkipRepeats: f.Queue.SkipRepeats, AnswerWait: f.Queue.AnswerWait.Value()}
 	if f.API.URL != "" {
 		note("api", f.api(c))
 	}
@@ -229,6 +145,7 @@ func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer
 		b, err := os.ReadFile(f.Profile)
 		if err == nil {
 			c.Queue.Profile, err = outboundcsv.ParseProfile(b)
+			err = tomlfile.Prefix(f.Profile, err)
 		}
 		note("profile", err)
 	}
@@ -240,6 +157,7 @@ func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer
 		if err == nil {
 			c.Definitions, err = sapphone.ParseDefinitions(r)
 			r.Close()
+			err = tomlfile.Prefix(f.Definition.File, err)
 		}
 		note("definition.file", err)
 	}
@@ -254,45 +172,54 @@ func (f *file) setting(logger *slog.Logger) (*connects.OutboundConfig, io.Closer
 	if f.Replay.Directory != "" {
 		c.Transports = append(c.Transports, &sapphone.Replay{Dir: f.Replay.Directory, Logger: logger})
 	}
+	if f.Import.Directory == "" && f.API.URL == "" {
+		note("import.directory", errors.New("is needed, or api.url: it says where lists go"))
+	}
+	if f.HTTP.Listen == "" && f.Gateway.Address == "" && f.Replay.Directory == "" {
+		note("http.listen", errors.New("is needed, or gateway.address, or replay.directory: it says where lists come from"))
+	}
 	if len(errs) == 0 {
 		note("configuration", c.Validate())
 	}
 	return c, closer, errors.Join(errs...)
 }
 
-// secret reads a password from its file.
-func secret(name string) (outboundcsv.Secret, error) {
+// secret reads the password that a key names the file of.
+func secret(key, name string) (outboundcsv.Secret, error) {
 	if name == "" {
 		return "", nil
 	}
 	b, err := os.ReadFile(name)
-	return outboundcsv.Secret(strings.TrimRight(string(b), "\r\n")), err
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	return outboundcsv.Secret(strings.TrimRight(string(b), "\r\n")), nil
 }
 
-// authorities reads a PEM file; nil without one.
-func authorities(name string) (*x509.CertPool, error) {
+// authorities reads the PEM file that a key names; nil without one.
+func authorities(key, name string) (*x509.CertPool, error) {
 	if name == "" {
 		return nil, nil
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s: no certificate in PEM form", name)
+		return nil, fmt.Errorf("%s: %s: no certificate in PEM form", key, name)
 	}
 	return pool, nil
 }
 
 func (f *file) api(c *connects.OutboundConfig) error {
-	password, err := secret(f.API.PasswordFile)
+	password, err := secret("password_file", f.API.PasswordFile)
 	if err != nil {
 		return err
 	}
 	o := &outboundcsv.APIOptions{URL: f.API.URL, User: f.API.User, Password: password}
 	if f.API.CA != "" {
-		pool, err := authorities(f.API.CA)
+		pool, err := authorities("ca", f.API.CA)
 		if err != nil {
 			return err
 		}
@@ -304,13 +231,13 @@ func (f *file) api(c *connects.OutboundConfig) error {
 
 // storeClient is how the data stores are called.
 func (f *file) storeClient(logger *slog.Logger) (o ds104.ClientOptions, err error) {
-	token, err := secret(f.Store.TokenFile)
+	token, err := secret("token_file", f.Store.TokenFile)
 	if err != nil {
 		return o, err
 	}
 	o = ds104.ClientOptions{Name: f.Instance, Token: ds104.Secret(token), Logger: logger}
 	if f.Store.CA != "" {
-		pool, err := authorities(f.Store.CA)
+		pool, err := authorities("ca", f.Store.CA)
 		if err != nil {
 			return o, err
 		}
@@ -348,7 +275,7 @@ func (f *file) http(c *connects.OutboundConfig, logger *slog.Logger) error {
 	if h.Listen == "" {
 		return nil
 	}
-	password, err := secret(h.PasswordFile)
+	password, err := secret("password_file", h.PasswordFile)
 	if err != nil {
 		return err
 	}
@@ -363,9 +290,9 @@ func (f *file) http(c *connects.OutboundConfig, logger *slog.Logger) error {
 		}
 		pair, err := tls.LoadX509KeyPair(h.Certificate, key)
 		if err != nil {
-			return err
+			return fmt.Errorf("certificate, key: %w", err)
 		}
-		pool, err := authorities(h.ClientCA)
+		pool, err := authorities("client_ca", h.ClientCA)
 		if err != nil {
 			return err
 		}

@@ -6,25 +6,27 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/connects-go/connects/outboundcsv"
 )
 
 func export(ctx context.Context, args []string, stderr io.Writer) int {
-	fs := flag.NewFlagSet("export", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	profile := fs.String("profile", "", "JSON `file` with the profile; empty: the default profile")
-	in := fs.String("in", "", "JSON `file` with an array of planned calls (required)")
-	dir := fs.String("dir", "", "import `directory` (required)")
-	name := fs.String("name", "contacts.csv", "`name` of the file there")
-	report := fs.String("report", "", "JSON `file` for the report (required)")
-	if err := fs.Parse(args); err != nil {
-		return exitUsage
+	flags := flag.NewFlagSet("export", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	profile := flags.String("profile", "", "JSON `file` with the profile; empty: the default profile")
+	in := flags.String("in", "", "JSON `file` with an array of planned calls (required)")
+	dir := flags.String("dir", "", "import `directory` (required)")
+	name := flags.String("name", "contacts.csv", "`name` of the file there")
+	report := flags.String("report", "", "JSON `file` for the report (required)")
+	if err := flags.Parse(args); err != nil {
+		return parsed(err)
 	}
-	if *in == "" || *dir == "" || *report == "" || fs.NArg() > 0 {
-		fmt.Fprint(stderr, "outbound: -in, -dir and -report are required\n"+usage)
+	if *in == "" || *dir == "" || *report == "" || flags.NArg() > 0 {
+		fmt.Fprint(stderr, "outbound: export needs -in, -dir and -report, and no other argument\n"+usage)
 		return exitUsage
 	}
 	p := outboundcsv.DefaultProfile()
@@ -34,19 +36,23 @@ func export(ctx context.Context, args []string, stderr io.Writer) int {
 			p, err = outboundcsv.ParseProfile(b)
 		}
 		if err != nil {
-			fmt.Fprintln(stderr, err)
+			fmt.Fprintf(stderr, "-profile %s: %v\n", *profile, err)
 			return exitUsage
 		}
 	}
 	list, err := os.Open(*in)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(stderr, "-in:", err)
 		return exitUsage
 	}
 	defer list.Close()
+	if st, err := os.Stat(*dir); err != nil || !st.IsDir() {
+		fmt.Fprintf(stderr, "-dir %s: there is no such directory\n", *dir)
+		return exitFailed
+	}
 	rep, err := newReport(*report)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(stderr, "-report:", err)
 		return exitUsage
 	}
 	defer rep.discard()
@@ -62,14 +68,8 @@ func export(ctx context.Context, args []string, stderr io.Writer) int {
 		return res.Written > 0 || p.EmptyList == "write" && err == nil, err
 	})
 	bar.end()
-	var bad *outboundcsv.ProfileError
-	if errors.As(err, &bad) {
-		fmt.Fprintln(stderr, err)
-		return exitUsage
-	}
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return notPlaced(ctx, stderr, err, *in, filepath.Join(*dir, *name))
 	}
 	if !placed {
 		*name = ""
@@ -79,7 +79,34 @@ func export(ctx context.Context, args []string, stderr io.Writer) int {
 		return exitFailed
 	}
 	if slices.Contains(res.Codes, outboundcsv.AllRejected) {
+		fmt.Fprintf(stderr, "%s: every call was rejected, nothing was placed; the reasons are in %s\n", *in, *report)
 		return exitFailed
 	}
+	if n := rep.rejected.n; n > 0 {
+		fmt.Fprintf(stderr, "%s: %d placed, %d rejected; the reasons are in %s\n", *in, res.Written, n, *report)
+	}
 	return exitOK
+}
+
+// notPlaced says why the list in was not placed as target, and returns the exit code.
+func notPlaced(ctx context.Context, stderr io.Writer, err error, in, target string) int {
+	bad, isBad := errors.AsType[*outboundcsv.ProfileError](err)
+	_, names := errors.AsType[*fs.PathError](err) // its own file
+	switch {
+	case isBad && bad.Key == "name":
+		fmt.Fprintln(stderr, "-name: want", bad.Want)
+		return exitUsage
+	case isBad:
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "interrupted, nothing was placed")
+	case errors.Is(err, outboundcsv.ErrWaiting):
+		fmt.Fprintf(stderr, "%v: %s is still there\n", err, target)
+	case names:
+		fmt.Fprintln(stderr, err)
+	default:
+		fmt.Fprintf(stderr, "%s: %v\n", in, err)
+	}
+	return exitFailed
 }

@@ -16,7 +16,7 @@ func (f *file) gateway(c *connects.OutboundConfig, logger *slog.Logger) error {
 	g := f.Gateway
 	if g.Address == "" {
 		if g != (gatewaySection{}) {
-			return errors.New("address: where the gateway is")
+			return errors.New("address: is needed: host and port of the gateway")
 		}
 		return nil
 	}
@@ -60,7 +60,7 @@ func (f *file) nwrfc(c *connects.OutboundConfig, logger *slog.Logger) error {
 	g := f.Gateway
 	bad := others("nwrfc", map[string]bool{"experimental": g.Experimental, "host": g.Host != "", "strategy": g.Strategy != ""})
 	o := &nwrfc.Options{Gateway: g.Address, Program: g.Program, Definitions: c.Definitions, Registrations: g.Registrations, Router: g.Router, Trace: g.Trace,
-		Recorder: c.Recorder, CallTimeout: g.CallTimeout, Logger: logger}
+		Recorder: c.Recorder, CallTimeout: g.CallTimeout.Value(), Logger: logger}
 	if g.SNCPartnerName != "" || g.SNCName != "" || g.SNCQuality != 0 || g.SNCLibrary != "" {
 		o.SNC = &nwrfc.SNC{Library: g.SNCLibrary, Name: g.SNCName, PartnerName: g.SNCPartnerName, Quality: g.SNCQuality}
 	}

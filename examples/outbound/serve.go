@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/connects-go/connects"
+	"github.com/connects-go/connects/examples/internal/tomlfile"
 	"github.com/connects-go/connects/outboundcsv/sapphone"
 )
 
@@ -19,11 +20,11 @@ func serve(ctx context.Context, args []string, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	config := fs.String("config", "", "configuration `file`; see outbound.sample.toml (required)")
 	check := fs.Bool("check", false, "look at the configuration and the neighbours that it names, then exit")
-	if fs.Parse(args) != nil {
-		return exitUsage
+	if err := fs.Parse(args); err != nil {
+		return parsed(err)
 	}
 	if *config == "" || fs.NArg() > 0 {
-		fmt.Fprint(stderr, usage)
+		fmt.Fprint(stderr, "outbound: serve needs -config and no other argument\n"+usage)
 		return exitUsage
 	}
 	f, err := parse(*config)
@@ -48,7 +49,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) int {
 		defer store.Close()
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", *config, err)
+		fmt.Fprintln(stderr, tomlfile.Prefix(*config, err))
 		return exitUsage
 	}
 	node := connects.NewNode(&connects.Options{Logger: logger})
@@ -65,8 +66,14 @@ func serve(ctx context.Context, args []string, stderr io.Writer) int {
 
 // checkDefinition compares a definition file with recordings.
 func checkDefinition(args []string, stderr io.Writer) int {
-	if len(args) < 1 {
-		fmt.Fprint(stderr, usage)
+	fs := flag.NewFlagSet("check-definition", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() { fmt.Fprint(stderr, usage) }
+	if err := fs.Parse(args); err != nil {
+		return parsed(err)
+	}
+	if args = fs.Args(); len(args) < 1 {
+		fmt.Fprint(stderr, "outbound: check-definition needs a definition file\n"+usage)
 		return exitUsage
 	}
 	r, err := os.Open(args[0])
@@ -77,7 +84,7 @@ func checkDefinition(args []string, stderr io.Writer) int {
 	defer r.Close()
 	d, err := sapphone.ParseDefinitions(r)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintf(stderr, "%s: %v\n", args[0], err)
 		return exitFailed
 	}
 	var all []*sapphone.Recording

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connects-go/connects/examples/internal/tomlfile"
 	"github.com/connects-go/connects/internal/leaktest"
 )
 
@@ -50,14 +51,20 @@ func TestConfigurationErrors(t *testing.T) {
 	text := strings.Replace(good, "ADDR", "127.0.0.1:0", 1)
 	for _, tt := range []struct{ old, to, want string }{
 		{"directory =", "directry =", `outbound.toml:6: unknown key "import.directry"; did you mean "directory"?`},
-		{`"10ms"`, `"10"`, `outbound.toml:9: invalid duration: "10"`},
-		{"[queue]", "[queue", "outbound.toml:9: expected"},
+		{`"10ms"`, `"10"`, `outbound.toml:9: queue.poll: "10" is no duration; write it with a unit, for example "5s"`},
+		{`"10ms"`, "10", `outbound.toml:9: queue.poll: "10" is no duration`},
+		{"[import]", "[log]\nlevel = \"loud\"\n[import]", `outbound.toml:6: log.level: "loud" is none of debug, info, warn, error`},
+		{"directory = \"DIR/import\"", "", "import.directory: is needed, or api.url"},
+		{`listen = "127.0.0.1:0"`, "", "http.listen: is needed, or gateway.address, or replay.directory"},
+		{"[http]", "[http]\nuser = \"u\"\npassword_file = \"nowhere\"", "http: password_file: open nowhere"},
+		{"[http]", "[http]\ncertificate = \"nowhere\"", "http: certificate, key: open nowhere"},
+		{"[queue]", "[queue", "outbound.toml:9: import: expected"},
 		{`"c.csv"`, `"a/c.csv"`, `File.Name="a/c.csv"`},
 		{"127.0.0.1:0", "0.0.0.0:8443", "only a loopback address"},
 		{"[queue]", "[gateway]\naddress = \"a:1\"\nprogram = \"x\"\n[queue]", "set experimental = true"},
 		{"[queue]", "[gateway]\naddress = \"a:1\"\nprogram = \"x\"\nexperimental = true\nstrategy = \"d\"\n[queue]", "none of auto, accept"},
 		{"[queue]", "[gateway]\ntransport = \"rfc\"\naddress = \"a:1\"\n[queue]", `gateway: transport: "rfc" is neither cpic nor nwrfc`},
-		{"[queue]", "[gateway]\nprogram = \"x\"\n[queue]", "gateway: address: where the gateway is"},
+		{"[queue]", "[gateway]\nprogram = \"x\"\n[queue]", "gateway: address: is needed"},
 		{"[queue]", "[gateway]\naddress = \"a:1\"\nprogram = \"x\"\nexperimental = true\ntrace = 1\n[queue]", "gateway: trace: not for transport cpic"},
 		{"[queue]", "[gateway]\ntransport = \"nwrfc\"\naddress = \"a:1\"\nprogram = \"x\"\nstrategy = \"auto\"\n[queue]", "gateway: strategy: not for transport nwrfc"},
 		{"[queue]", "[gateway]\ntransport = \"nwrfc\"\naddress = \"a\"\nprogram = \"x\"\nsnc_quality = 3\n[queue]", "nwrfc: SNC.PartnerName"},
@@ -86,6 +93,19 @@ func TestConfigurationErrors(t *testing.T) {
 	}
 }
 
+// Every problem is a line of its own that begins with the file.
+func TestEveryProblemNamesTheFile(t *testing.T) {
+	_, name := config(t, "[log]\nformat = \"x\"\n[http]\nlisten = \"127.0.0.1:0\"\nclient_ca = \"x\"\n")
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"serve", "-config", name}, &out); code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	want := name + ": log.format: \"x\" is neither text nor json\n" + name + ": import.directory: is needed, or api.url: it says where lists go\n"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
 func TestSampleHasEveryKey(t *testing.T) {
 	b, err := os.ReadFile("outbound.sample.toml")
 	if err != nil {
@@ -93,6 +113,21 @@ func TestSampleHasEveryKey(t *testing.T) {
 	}
 	if _, err := parse("outbound.sample.toml"); err != nil {
 		t.Error(err)
+	}
+	have, table := map[string]bool{}, ""
+	for line := range strings.SplitSeq(string(b), "\n") {
+		line = strings.TrimPrefix(line, "#")
+		if name, ok := strings.CutPrefix(line, "["); ok {
+			table = strings.TrimSuffix(name, "]")
+			have[table] = true
+		} else if name, _, ok := strings.Cut(line, " = "); ok {
+			have[strings.TrimPrefix(table+"."+name, ".")] = true
+		}
+	}
+	for _, key := range tomlfile.Keys(&file{}) {
+		if !have[key] {
+			t.Errorf("the sample does not show %s", key)
+		}
 	}
 	// With every comment that is a setting switched on it has to parse, too.
 	var all []string
