@@ -26,27 +26,27 @@ type (
 
 // Values of [Phase].
 const (
-	PhaseNew      = lifecycle.PhaseNew
-	PhaseStarting = lifecycle.PhaseStarting
-	PhaseRunning  = lifecycle.PhaseRunning
-	PhaseStopping = lifecycle.PhaseStopping
-	PhaseStopped  = lifecycle.PhaseStopped
-	PhaseFailed   = lifecycle.PhaseFailed
+	PhaseNew      = lifecycle.PhaseNew      // added; next starting or stopped
+	PhaseStarting = lifecycle.PhaseStarting // Start runs; next running, failed or stopping
+	PhaseRunning  = lifecycle.PhaseRunning  // Start returned nil; next stopping
+	PhaseStopping = lifecycle.PhaseStopping // Stop runs; next stopped or failed
+	PhaseStopped  = lifecycle.PhaseStopped  // final: ended without error
+	PhaseFailed   = lifecycle.PhaseFailed   // final: ended by an error
 )
 
 // Values of [State].
 const (
-	StateStopped  = lifecycle.StateStopped
-	StateIdle     = lifecycle.StateIdle
-	StateInactive = lifecycle.StateInactive
-	StateActive   = lifecycle.StateActive
+	StateStopped  = lifecycle.StateStopped  // in any phase but running; components do not report it
+	StateIdle     = lifecycle.StateIdle     // runs and waits to take over from the active instance
+	StateInactive = lifecycle.StateInactive // runs and is healthy, but the peer uses the other instance
+	StateActive   = lifecycle.StateActive   // runs and processes requests
 )
 
 // Values of [Condition].
 const (
-	ConditionOK       = lifecycle.ConditionOK
-	ConditionDegraded = lifecycle.ConditionDegraded
-	ConditionFailing  = lifecycle.ConditionFailing
+	ConditionOK       = lifecycle.ConditionOK       // everything works
+	ConditionDegraded = lifecycle.ConditionDegraded // serves, with something missing
+	ConditionFailing  = lifecycle.ConditionFailing  // runs but cannot serve; health probes turn to 503
 )
 
 // Recover turns a panic of the calling goroutine into h.Fail with a

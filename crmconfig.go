@@ -31,19 +31,21 @@ const (
 	// DefaultInactiveAfter is how long SAP may be silent before a connector shows
 	// INACTIVE again.
 	DefaultInactiveAfter = 15 * time.Minute
-	// DefaultNotReadyOffset, DefaultInternalLength: see [CRMConfig] and [CRMDialing].
+	// DefaultNotReadyOffset is what is added to a reason of the ACD to make a work mode.
 	DefaultNotReadyOffset = crm.DefaultNotReadyOffset
+	// DefaultInternalLength is how many digits an internal number has at most.
 	DefaultInternalLength = 5
-	// DefaultOwnerLease and the following: see the fields of [CRMConfig].
-	DefaultOwnerLease      = crm.DefaultOwnerLease
-	DefaultGoneGrace       = crm.DefaultGoneGrace
-	DefaultRequestTimeout  = crm.DefaultRequestTimeout
-	DefaultLogonTimeout    = crm.DefaultLogonTimeout
-	DefaultWrapUpWait      = crm.DefaultWrapUpWait
-	DefaultMaxAgents       = crm.DefaultMaxAgents
-	DefaultMaxCalls        = crm.DefaultMaxCalls
-	DefaultMaxItems        = crm.DefaultMaxItems
-	DefaultMaxAttachedData = crm.DefaultMaxAttachedData
+	// Defaults of the fields of [CRMConfig] with these names: times, and how many agents,
+	// calls, and items of one agent; DefaultMaxAttachedData is in bytes of one item.
+	DefaultOwnerLease      = crm.DefaultOwnerLease      // 30 s
+	DefaultGoneGrace       = crm.DefaultGoneGrace       // 60 s
+	DefaultRequestTimeout  = crm.DefaultRequestTimeout  // 15 s
+	DefaultLogonTimeout    = crm.DefaultLogonTimeout    // 12 s
+	DefaultWrapUpWait      = crm.DefaultWrapUpWait      // 1.5 s
+	DefaultMaxAgents       = crm.DefaultMaxAgents       // 10,000
+	DefaultMaxCalls        = crm.DefaultMaxCalls        // 50,000
+	DefaultMaxItems        = crm.DefaultMaxItems        // 16
+	DefaultMaxAttachedData = crm.DefaultMaxAttachedData // 64 KiB
 )
 
 // GonePolicy says what happens to an agent whose SAP session is gone.
@@ -257,10 +259,12 @@ type CRMAttachedRule struct {
 
 // CRMPerson is a known agent.
 type CRMPerson struct {
+	// Peripheral and AgentID are his numbers at the ACD.
 	Peripheral uint32
 	AgentID    string
-	FirstName  string
-	LastName   string
+	// FirstName and LastName are what colleagues see.
+	FirstName string
+	LastName  string
 	// LoginName resolves work-centre texts with an agent name.
 	LoginName string
 	// Extension is the number to dial while the agent is not logged on; optional.

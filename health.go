@@ -32,13 +32,19 @@ type Health struct {
 
 // ComponentHealth is the part of one component, in start order.
 type ComponentHealth struct {
-	Name      string    `json:"name"`
+	// Name is that of [Node.Add].
+	Name string `json:"name"`
+	// Phase is where it is in its life, State its part in the service, and Condition how
+	// well it does.
 	Phase     Phase     `json:"phase"`
 	State     State     `json:"state"`
 	Condition Condition `json:"condition"`
-	Reason    string    `json:"reason,omitempty"`
-	Since     time.Time `json:"since"`
-	Links     []Link    `json:"links,omitempty"`
+	// Reason says why Condition is not OK, or why it failed.
+	Reason string `json:"reason,omitempty"`
+	// Since is when phase, state, condition or reason changed last.
+	Since time.Time `json:"since"`
+	// Links are those of a [LinkReporter].
+	Links []Link `json:"links,omitempty"`
 }
 
 // Link is a connection of a component to a neighbour.

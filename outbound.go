@@ -19,8 +19,8 @@ import (
 
 // Addresses of the outbound connector. The console port is the product's (R151).
 const (
-	DefaultOutboundConsole = "127.0.0.1:9015"
-	DefaultOutboundPage    = "127.0.0.1:9016"
+	DefaultOutboundConsole = "127.0.0.1:9015" // of the console
+	DefaultOutboundPage    = "127.0.0.1:9016" // of the web page
 )
 
 // OutboundConfig configures [Outbound].

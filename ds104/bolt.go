@@ -57,18 +57,18 @@ type BoltOptions struct {
 
 // BoltStats is a snapshot of a [Bolt]. The counters run since it was opened.
 type BoltStats struct {
-	Entries  int
-	Bytes    int64 // of keys and values
-	Revision Revision
-	FileSize int64
-	Puts     int64
-	Deletes  int64
-	Expired  int64
-	Refused  int64 // ErrRevision
-	Full     int64 // ErrFull, without Quota
-	Quota    int64 // ErrQuota
-	Commits  int64 // flushes to the disk; the writers of one moment share one
-	Failed   int64 // commits that failed, for example because the disk is full
+	Entries  int      // now
+	Bytes    int64    // of keys and values
+	Revision Revision // of the last change
+	FileSize int64    // bytes
+	Puts     int64    // that changed something
+	Deletes  int64    // that changed something, without Expired
+	Expired  int64    // entries whose time to live passed
+	Refused  int64    // ErrRevision
+	Full     int64    // ErrFull, without Quota
+	Quota    int64    // ErrQuota
+	Commits  int64    // flushes to the disk; the writers of one moment share one
+	Failed   int64    // commits that failed, for example because the disk is full
 }
 
 // Bolt is a [Store] in one file (go.etcd.io/bbolt). What Put or Delete has

@@ -21,9 +21,9 @@ import (
 
 // Defaults of [ClientOptions].
 const (
-	DefaultConns             = 2
-	DefaultDialTimeout       = 5 * time.Second
-	DefaultWait              = 10 * time.Second
+	DefaultConns             = 2                // connections to one server
+	DefaultDialTimeout       = 5 * time.Second  // of one attempt, TLS included
+	DefaultWait              = 10 * time.Second // of a call for a connection
 	DefaultHeartbeatInterval = 500 * time.Millisecond
 	minHeartbeat             = 10 * time.Millisecond
 )

@@ -33,10 +33,10 @@ type voter struct {
 
 // CouncilStats say how a side stands in its pair.
 type CouncilStats struct {
-	Term      uint64
-	Deciding  bool
-	Voters    int // connectors that the side knows
-	Connected int // of them
+	Term      uint64 // highest that the side knows; while it decides, its own
+	Deciding  bool   // the side decides conditional writes
+	Voters    int    // connectors that the side knows
+	Connected int    // of them
 }
 
 func newCouncil(side Side, term uint64, memory, tieAfter time.Duration) *council {

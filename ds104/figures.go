@@ -9,8 +9,8 @@ import (
 
 // Figure is one number of a server, with its name.
 type Figure struct {
-	Name   string
-	Number int64
+	Name   string // for people, in English; it may change
+	Number int64  // a count, or bytes where Name says so
 }
 
 // Figures returns the figures of the server and of its store, for people and for

@@ -84,19 +84,19 @@ func (o *MemoryOptions) setDefaults() {
 
 // MemoryStats is a snapshot of a [Memory]. The counters run since it was made.
 type MemoryStats struct {
-	Entries  int
-	Bytes    int64 // of keys and values
-	Revision Revision
-	Watchers int   // that wait for a change right now
-	History  int   // changes kept for watchers
-	Puts     int64 // that changed something
-	Deletes  int64 // that changed something, without Expired
-	Expired  int64 // entries whose time to live passed
-	Refused  int64 // ErrRevision
-	Full     int64 // ErrFull, without Quota
-	Quota    int64 // ErrQuota
-	Origins  int   // that have an entry
-	Gaps     int64 // EventGap given to watchers
+	Entries  int      // now
+	Bytes    int64    // of keys and values
+	Revision Revision // of the last change
+	Watchers int      // that wait for a change right now
+	History  int      // changes kept for watchers
+	Puts     int64    // that changed something
+	Deletes  int64    // that changed something, without Expired
+	Expired  int64    // entries whose time to live passed
+	Refused  int64    // ErrRevision
+	Full     int64    // ErrFull, without Quota
+	Quota    int64    // ErrQuota
+	Origins  int      // that have an entry
+	Gaps     int64    // EventGap given to watchers
 }
 
 // Memory is a [Store] in the memory of this process. The end of the process is

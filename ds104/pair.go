@@ -11,8 +11,8 @@ import (
 
 // Defaults of [PairOptions].
 const (
-	DefaultDecideWait = 5 * time.Second
-	DefaultHedgeAfter = time.Second
+	DefaultDecideWait = 5 * time.Second // of a write for a side that decides
+	DefaultHedgeAfter = time.Second     // of a read for its answer
 )
 
 // PairOptions configure a [Pair].
@@ -54,10 +54,10 @@ func (o *PairOptions) validate() error {
 type SideStats struct {
 	Side     Side
 	Addr     string
-	Up       bool
-	Level    bool // holds everything, as far as this pair knows
-	Wrong    bool // the server belongs to no pair, or is the same side as the other one
-	Deciding bool
+	Up       bool      // connected
+	Level    bool      // holds everything, as far as this pair knows
+	Wrong    bool      // the server belongs to no pair, or is the same side as the other one
+	Deciding bool      // says that it decides
 	Since    time.Time // of the last change of Up or Level
 	Last     SyncStats // the last time it was brought level
 	Client   ClientStats
@@ -65,11 +65,11 @@ type SideStats struct {
 
 // PairStats is a snapshot of a [Pair].
 type PairStats struct {
-	Term      uint64
-	Lead      Side // that decides; Alone = none
+	Term      uint64 // highest that this pair knows; it grows with every new lead
+	Lead      Side   // that decides; Alone = none
 	Sides     [2]SideStats
 	Takeovers int64 // times that the lead changed
-	Syncs     int64
+	Syncs     int64 // times that a side was brought level
 	Alone     int64 // writes to a side that does not decide
 	Hedged    int64 // reads that were sent to both sides
 }

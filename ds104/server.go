@@ -17,10 +17,10 @@ const DefaultPort = 42029
 
 // Defaults of [ServerOptions].
 const (
-	DefaultMaxConns         = 1024
-	DefaultMaxClientBytes   = 16 << 20
-	DefaultMaxRequests      = 1024
-	DefaultMaxWatches       = 256
+	DefaultMaxConns         = 1024     // of all clients
+	DefaultMaxClientBytes   = 16 << 20 // that wait to be sent on one connection
+	DefaultMaxRequests      = 1024     // at once on one connection
+	DefaultMaxWatches       = 256      // on one connection
 	DefaultHandshakeTimeout = 5 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultIdleTimeout      = 60 * time.Second
@@ -148,14 +148,14 @@ func (b *Bolt) revision() Revision {
 // ServerStats is a snapshot of a [Server]. The counters run since it was made.
 type ServerStats struct {
 	Side     Side
-	Council  CouncilStats
-	Conns    int
-	Accepted int64
-	Refused  int64 // connections over MaxConns, or with a wrong token
-	Dropped  int64 // connections ended for silence, slowness or a broken protocol
-	Requests int64
-	Failures int64 // requests that failed
-	Watches  int64 // open
+	Council  CouncilStats // of a side of a pair
+	Conns    int          // open
+	Accepted int64        // connections
+	Refused  int64        // connections over MaxConns, or with a wrong token
+	Dropped  int64        // connections ended for silence, slowness or a broken protocol
+	Requests int64        // that came
+	Failures int64        // requests that failed
+	Watches  int64        // open
 }
 
 // Server offers a [Store] to clients. It is made by NewServer.

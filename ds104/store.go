@@ -43,8 +43,10 @@ type Revision uint64
 
 // Entry is one key with its value. The value belongs to the caller.
 type Entry struct {
-	Key      string
-	Value    []byte
+	// Key has 1 to MaxKey bytes; Value may be empty.
+	Key   string
+	Value []byte
+	// Revision is that of its last change.
 	Revision Revision
 	// Expires is when the entry vanishes; zero means never. time.Until tells how long
 	// that is, also after the clock of the machine has jumped.
@@ -119,7 +121,8 @@ func (k EventKind) String() string {
 
 // Event is one change seen by [Store.Watch].
 type Event struct {
-	Kind  EventKind
+	Kind EventKind
+	// Entry is the one that changed; see the kinds for what of it is set.
 	Entry Entry
 }
 

@@ -31,14 +31,16 @@ type PlannedCall struct {
 
 // Phone is one number of a planned call.
 type Phone struct {
+	// Number is as SAP has it; the rules of the [Profile] make it dialable.
 	Number string `json:"number"`
-	Ext    string `json:"ext,omitempty"`
+	// Ext is the extension, for the columns PhoneExt01 to PhoneExt10.
+	Ext string `json:"ext,omitempty"`
 }
 
 // Actions of a [PlannedCall].
 const (
-	ActionAdd    = "add"
-	ActionDelete = "delete"
+	ActionAdd    = "add"    // to be called; the empty action is the same
+	ActionDelete = "delete" // not to be called any more
 )
 
 // SyntaxError says where a list of planned calls stopped being JSON of the

@@ -34,10 +34,10 @@ type Format string
 
 // Formats that an import rule reads, and Custom for the REST interface.
 const (
-	Comma  Format = "comma"
-	Pipe   Format = "pipe"
-	Fixed  Format = "fixed" // blanks up to the width of each column
-	Custom Format = "custom"
+	Comma  Format = "comma"  // values between commas
+	Pipe   Format = "pipe"   // values between vertical bars
+	Fixed  Format = "fixed"  // blanks up to the width of each column
+	Custom Format = "custom" // values between Profile.Delimiter
 )
 
 // Column is one column of the file. Type is AccountNumber, FirstName, LastName,

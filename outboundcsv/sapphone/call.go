@@ -12,14 +12,14 @@ import (
 // Value is a parameter: bytes as the classic RFC protocol has them, or text as
 // HTTP has it. Raw wins.
 type Value struct {
-	Raw  []byte
-	Text string
+	Raw  []byte // as on the wire; see Call.Big
+	Text string // when Raw is nil
 }
 
 // Row is a row of a table: bytes, or fields by name. Raw wins.
 type Row struct {
-	Raw    []byte            `json:"raw,omitempty"`
-	Fields map[string]string `json:"fields,omitempty"`
+	Raw    []byte            `json:"raw,omitempty"`    // as on the wire; see Call.Big
+	Fields map[string]string `json:"fields,omitempty"` // by name, when Raw is nil
 }
 
 // Table is a table of a call. Its rows may lie on disk; they can be read until the
@@ -32,25 +32,29 @@ type Table struct {
 
 // Caller is who called, as far as the transport knows.
 type Caller struct {
-	System, Client, User, Program, Host string
+	System  string // id of the SAP system, such as P01
+	Client  string // of the system, three digits
+	User    string
+	Program string // ABAP program, or that of another caller
+	Host    string
 }
 
 // Call is one call of a function, complete: a transport hands it over only when it
 // has seen its end.
 type Call struct {
-	Func   string
+	Func   string // name of the function
 	Caller Caller
-	Key    string // of the delivery, when the transport has one
-	In     map[string]Value
-	Tables map[string]Table
-	Wanted []string // names that the caller wants back; nil = not told
-	Big    bool     // raw values are big-endian
+	Key    string           // of the delivery, when the transport has one
+	In     map[string]Value // import parameters by name
+	Tables map[string]Table // by name
+	Wanted []string         // names that the caller wants back; nil = not told
+	Big    bool             // raw values are big-endian
 }
 
 // Result answers a call.
 type Result struct {
-	Out    map[string]string
-	Tables map[string][]map[string]string
+	Out    map[string]string              // export parameters by name
+	Tables map[string][]map[string]string // rows by name of the table, fields by name
 }
 
 // Handler answers calls. It may be called from several goroutines. An
@@ -98,20 +102,21 @@ func (s LinkState) String() string {
 // Link is a snapshot of a transport.
 type Link struct {
 	State    LinkState
-	Since    time.Time
-	LastCall time.Time
-	Calls    int64
-	Err      error // why it is down; nil otherwise
-	Detail   string
+	Since    time.Time // of State
+	LastCall time.Time // zero: none yet
+	Calls    int64     // since the start
+	Err      error     // why it is down; nil otherwise
+	Detail   string    // address, for people; without secrets
 }
 
 // ABAPException is an exception that the function declares; SAP sees it as
 // SY-SUBRC.
 type ABAPException struct {
-	Key  string
-	Text string
+	Key  string // name of the exception, such as NOT_READY
+	Text string // for people; may be empty
 }
 
+// Error names exception and text.
 func (e *ABAPException) Error() string {
 	if e.Text == "" {
 		return "sapphone: exception " + e.Key
@@ -125,6 +130,7 @@ type CallError struct {
 	Err        error
 }
 
+// Error names function, place and reason.
 func (e *CallError) Error() string {
 	return fmt.Sprintf("sapphone: %s %s: %v", e.Func, e.Name, e.Err)
 }

@@ -99,11 +99,11 @@ type Mapping struct {
 
 // RowMap says which field of a row has what.
 type RowMap struct {
-	ID        string            `json:"id,omitempty"`
+	ID        string            `json:"id,omitempty"` // of the planned call
 	FirstName string            `json:"firstName,omitempty"`
 	LastName  string            `json:"lastName,omitempty"`
-	Phones    []string          `json:"phones,omitempty"`
-	Exts      []string          `json:"exts,omitempty"`
+	Phones    []string          `json:"phones,omitempty"` // in the order of dialling
+	Exts      []string          `json:"exts,omitempty"`   // of the phones at the same places
 	TimeZone  string            `json:"timeZone,omitempty"`
 	NotBefore string            `json:"notBefore,omitempty"` // contact hours; no import file has a place for them
 	NotAfter  string            `json:"notAfter,omitempty"`
@@ -112,9 +112,9 @@ type RowMap struct {
 
 // RejectMap is where rejected rows go.
 type RejectMap struct {
-	Table string `json:"table"`
-	ID    string `json:"id"`
-	Code  string `json:"code,omitempty"`
+	Table string `json:"table"`          // table of the answer
+	ID    string `json:"id"`             // field for the id of the planned call
+	Code  string `json:"code,omitempty"` // field for the codes; empty = none
 }
 
 // ListMap is where campaigns go.

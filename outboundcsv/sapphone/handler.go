@@ -15,40 +15,48 @@ import (
 // Delivery is a list that SAP sends.
 type Delivery struct {
 	System, Client, Campaign string
-	Key                      string
-	Rows                     iter.Seq2[outboundcsv.PlannedCall, error]
+	// Key is the same when SAP sends the list again; empty = not told.
+	Key string
+	// Rows can be read once; an error ends them, and the list is refused.
+	Rows iter.Seq2[outboundcsv.PlannedCall, error]
 }
 
 // Accepted is the answer to a [Delivery].
 type Accepted struct {
-	ID       string
-	Rows     int
-	Rejected int
-	Repeated bool
+	ID       string     // of the list
+	Rows     int        // that came
+	Rejected int        // of them
+	Repeated bool       // the list had come before, and nothing was done
 	Rejects  []Rejected // the first ones
 }
 
 // Rejected is a row that will not be dialled.
 type Rejected struct {
-	ID    string
-	Codes []outboundcsv.Code
+	ID    string             // of the planned call
+	Codes []outboundcsv.Code // the reasons
 }
 
-// Deletion is what became of planned calls that SAP takes back.
+// Deletion is how many planned calls that SAP takes back were removed, were too late
+// because their file had been taken, and are not known.
 type Deletion struct{ Removed, Late, Unknown int }
 
-// Numbers of a campaign.
+// Numbers of a campaign: lists accepted; rows received, written and rejected; rows that wait.
 type Numbers struct{ Lists, Rows, Written, Rejected, Waiting int }
 
 // Service does what the functions mean. Its methods are called from several
 // goroutines. ErrBusy asks SAP to try again.
 type Service interface {
+	// Upload takes a list; once it returned nil, the list is on the disk.
 	Upload(ctx context.Context, d Delivery) (Accepted, error)
 	// Delete takes calls of a campaign back; ids nil means all.
 	Delete(ctx context.Context, system, client, campaign string, ids []string) (Deletion, error)
+	// Campaigns are the names of all campaigns that are known.
 	Campaigns(ctx context.Context) ([]string, error)
+	// Assigned are the campaigns of an agent.
 	Assigned(ctx context.Context, agent string) ([]string, error)
+	// Statistics are the numbers of a campaign; all zero when it is not known.
 	Statistics(ctx context.Context, campaign string) (Numbers, error)
+	// Ping returns nil while lists can be taken.
 	Ping(ctx context.Context) error
 }
 

@@ -24,9 +24,9 @@ import (
 
 // Defaults of [HTTPOptions].
 const (
-	DefaultBodyLimit   = 512 << 20
-	DefaultHTTPTimeout = 5 * time.Minute
-	DefaultMaxRequests = 16
+	DefaultBodyLimit   = 512 << 20       // bytes of one request
+	DefaultHTTPTimeout = 5 * time.Minute // of one request
+	DefaultMaxRequests = 16              // at a time
 )
 
 // Login is a user who may call. It prints without the password.

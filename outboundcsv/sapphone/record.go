@@ -25,6 +25,7 @@ import (
 // x, digits 9) unless Full is set; names, lengths and counts are what matters. It is
 // safe for concurrent use.
 type Recorder struct {
+	// Dir is where the files go.
 	Dir string
 	// Full stores values as they are: personal data, and what Replay needs. The bytes of
 	// the wire are kept, so what is played is the call as it came.

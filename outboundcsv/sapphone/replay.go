@@ -20,8 +20,8 @@ import (
 // for the next time. Write elsewhere and rename into the directory.
 type Replay struct {
 	Dir    string
-	Poll   time.Duration // 0 = 2 s
-	Logger *slog.Logger
+	Poll   time.Duration // between looks into Dir; 0 = 2 s
+	Logger *slog.Logger  // nil = silent
 
 	mu   sync.Mutex
 	link Link
