@@ -400,6 +400,7 @@ func (d *dataStore) lookAt(ctx context.Context, client *ds104.Client) bool {
 		p.Figures, p.Term, p.Decides = figures, st.Term, st.Deciding
 	}
 	d.mu.Unlock()
+	d.server.HearTerm(st.Term)
 	switch {
 	case !changed || ctx.Err() != nil && err != nil:
 	case err == nil:

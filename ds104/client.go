@@ -63,8 +63,9 @@ type ClientOptions struct {
 	// Logger gets connections and losses; nil discards them.
 	Logger *slog.Logger
 
-	voter    bool // of a Pair
-	failFast bool // ErrDown and ErrInterrupted at once, no repetition
+	voter    bool   // of a Pair
+	instance []byte // of the voter
+	failFast bool   // ErrDown and ErrInterrupted at once, no repetition
 	changed  func()
 	term     func() uint64
 }

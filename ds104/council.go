@@ -24,11 +24,12 @@ const unfitFor = 2 * time.Second
 
 // voter is a connector.
 type voter struct {
-	name  string
-	conns int
-	vote  uint64 // highest term that it wants this side to decide in
-	seen  time.Time
-	gone  bool // it has said that it does not come back
+	name     string
+	instance string // empty: not known
+	conns    int
+	vote     uint64 // highest term that it wants this side to decide in
+	seen     time.Time
+	gone     bool // it has said that it does not come back
 }
 
 // CouncilStats say how a side stands in its pair.
@@ -43,8 +44,9 @@ func newCouncil(side Side, term uint64, memory, tieAfter time.Duration) *council
 	return &council{side: side, term: term, memory: memory, tieAfter: tieAfter, voters: map[string]*voter{}}
 }
 
-// join counts a connection of a voter, who knows a term.
-func (c *council) join(name string, term uint64) *voter {
+// join counts a connection of a voter, who knows a term. It returns nil while another
+// voter of that name is connected: the two would be counted as one.
+func (c *council) join(name string, instance []byte, term uint64) *voter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.learn(term)
@@ -52,6 +54,12 @@ func (c *council) join(name string, term uint64) *voter {
 	if v == nil {
 		v = &voter{name: name}
 		c.voters[name] = v
+	}
+	if is := string(instance); v.instance != is {
+		if v.conns > 0 && is != "" && v.instance != "" {
+			return nil
+		}
+		v.instance = is
 	}
 	v.conns++
 	v.seen, v.gone = time.Now(), false

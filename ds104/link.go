@@ -98,7 +98,7 @@ func (l *link) open() (*proto.OpenConf, *wire.FrameReader, error) {
 		Term: l.c.knownTerm(), ClientID: o.Name, Token: []byte(o.Token),
 	}
 	if o.voter {
-		m.Flags = proto.OpenFlagsVoter
+		m.Flags, m.Instance = proto.OpenFlagsVoter, o.instance
 	}
 	b, err := proto.AppendMessage(nil, m)
 	if err != nil {
@@ -146,10 +146,15 @@ func (l *link) read(fr *wire.FrameReader) error {
 		}
 		switch m := m.(type) {
 		case proto.Confirm:
-			// Every failure tells the term; only this one says that the side does
-			// not decide in it.
-			if f, ok := m.(*proto.FailureConf); ok && f.Status == proto.StatusUndecided && f.Term > 0 {
-				l.c.heard(f.Term, false)
+			// Every failure tells the term; only STATUS_UNDECIDED says that the side
+			// does not decide in it.
+			switch a := m.(type) {
+			case *proto.FailureConf:
+				if a.Status == proto.StatusUndecided && a.Term > 0 {
+					l.c.heard(a.Term, false)
+				}
+			case *proto.HeartbeatConf:
+				l.c.heard(a.Term, a.Deciding)
 			}
 			l.mu.Lock()
 			c := l.calls[m.Invoke()]

@@ -2,6 +2,7 @@ package ds104
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,8 +21,9 @@ type PairOptions struct {
 	// A and B are the addresses ("host:port") of the two servers; needed.
 	A, B string
 	// Client has what both connections share. Name is needed: it is the name of this
-	// connector as a voter, and no other may have it. Wait is how long a call waits
-	// when no side can be reached.
+	// connector as a voter. While another one of that name is connected a side refuses
+	// this one with ErrNameInUse, which Stats shows, and it is tried again. Wait is how
+	// long a call waits when no side can be reached.
 	Client ClientOptions
 	// TokenA and TokenB replace Client.Token for one side when they are set.
 	TokenA, TokenB Secret
@@ -199,8 +201,11 @@ func NewPair(o PairOptions) (*Pair, error) {
 	}
 	p := &Pair{opts: o, kick: make(chan struct{}, 1), change: make(chan struct{}), started: time.Now(), since: time.Now()}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	instance := make([]byte, 16)
+	_, _ = rand.Read(instance) // never fails
 	for i, addr := range []string{o.A, o.B} {
 		co := o.Client
+		co.instance = instance
 		co.voter, co.failFast, co.changed, co.term = true, true, p.look, p.knownTerm
 		if t := []Secret{o.TokenA, o.TokenB}[i]; t != "" {
 			co.Token = t

@@ -331,6 +331,11 @@ func (s *Server) accept(conn net.Conn) {
 	}()
 }
 
+// HearTerm takes over the term of the other side of the pair, of a [Client.Stats]: a side
+// that decides in a lower one no longer does. Voters bring terms too; this is for sides
+// that have no voter in common.
+func (s *Server) HearTerm(term uint64) { s.council.hear(term) }
+
 // Stats returns a snapshot.
 func (s *Server) Stats() ServerStats {
 	s.mu.Lock()

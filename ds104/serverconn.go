@@ -198,7 +198,9 @@ func (c *serverConn) open(t proto.MessageType, body []byte) error {
 		c.idle = max(time.Duration(m.HeartbeatMillis)*time.Millisecond, minHeartbeat) * 3
 	}
 	if m.Flags&proto.OpenFlagsVoter != 0 {
-		c.voter = c.s.council.join(c.name, m.Term)
+		if c.voter = c.s.council.join(c.name, m.Instance, m.Term); c.voter == nil {
+			return refuse(ErrNameInUse)
+		}
 	}
 	cs := c.s.council.stats()
 	conf := &proto.OpenConf{

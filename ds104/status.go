@@ -17,6 +17,8 @@ var (
 	ErrAuth = errors.New("ds104: wrong token")
 	// ErrBusy: the server has too many connections or requests of this client.
 	ErrBusy = errors.New("ds104: server is busy")
+	// ErrNameInUse: another connector or witness of this name is connected; see PairOptions.
+	ErrNameInUse = errors.New("ds104: another voter of this name is connected")
 	// ErrUndecided: no reachable side of the pair may decide now; see Pair.
 	ErrUndecided = errors.New("ds104: no side decides now")
 	// ErrUnsupported: the server or its store cannot do this.
@@ -39,6 +41,7 @@ var statusTable = [...]struct {
 	{proto.StatusTooLarge, ErrTooLarge}, {proto.StatusInvalid, ErrInvalid}, {proto.StatusClosed, ErrClosed},
 	{proto.StatusAuth, ErrAuth}, {proto.StatusVersion, ErrVersion}, {proto.StatusUndecided, ErrUndecided},
 	{proto.StatusUnsupported, ErrUnsupported}, {proto.StatusBusy, ErrBusy},
+	{proto.StatusNameInUse, ErrNameInUse},
 }
 
 func statusOf(err error) proto.Status {

@@ -79,6 +79,10 @@ func (c cluster) open(t testing.TB, name string, o natskv.Options) *natskv.Store
 	t.Cleanup(nc.Close)
 	o.Replicas = 3
 	st, err := natskv.New(ctx, nc, &o)
+	for err != nil && strings.Contains(err.Error(), "no suitable peers") && ctx.Err() == nil {
+		<-time.After(100 * time.Millisecond) // the three have not all met yet
+		st, err = natskv.New(ctx, nc, &o)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@
 // The client sends OPEN_REQ, first and once, within the time that the server grants
 // (five seconds), with the highest version that it knows and the token. The server
 // answers OPEN_CONF with the version that holds, or FAILURE_CONF and closes:
-// STATUS_AUTH, STATUS_VERSION, STATUS_BUSY (too many connections), STATUS_INVALID.
+// STATUS_AUTH, STATUS_VERSION, STATUS_BUSY (too many connections), STATUS_INVALID,
+// STATUS_NAME_IN_USE (see below).
 // Version 1 is described here. A message type that a server does not know is answered
 // with FAILURE_CONF STATUS_UNSUPPORTED.
 //
@@ -76,7 +77,10 @@
 //
 // Servers of a pair have Side 1 (A) and 2 (B). A revision of a pair has the term in
 // its upper 24 bits; in terms with an odd number only A can decide, in the others
-// only B. OPEN_VOTER marks a connector; its ClientID is its name as a voter. The
+// only B. OPEN_VOTER marks a connector; its ClientID is its name as a voter. Two voters
+// of one name would be counted as one and could vote for both sides, so a voter chooses
+// an Instance of up to 16 bytes at random, and the server refuses a connection with
+// another Instance while one of that name is there. An empty one is not compared. The
 // connector sends writes with PUT_LEAD and the term to the side that decides; the side
 // answers STATUS_UNDECIDED unless it decides in that very term. The connector brings
 // the result to the other side with APPLY_REQ, which keeps the higher revision of two.

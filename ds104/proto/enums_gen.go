@@ -24,6 +24,7 @@ const (
 	StatusInternal    Status = 11 // STATUS_INTERNAL: the store failed, for example its disk is full
 	StatusBusy        Status = 12 // STATUS_BUSY: too many connections
 	StatusQuota       Status = 13 // STATUS_QUOTA: the entries that this client has written are at its own limit
+	StatusNameInUse   Status = 14 // STATUS_NAME_IN_USE: another voter of this name is connected
 )
 
 func (x Status) name() string {
@@ -54,6 +55,8 @@ func (x Status) name() string {
 		return "STATUS_BUSY"
 	case 13:
 		return "STATUS_QUOTA"
+	case 14:
+		return "STATUS_NAME_IN_USE"
 	}
 	return ""
 }

@@ -27,6 +27,8 @@ type OpenReq struct {
 	ClientID string
 	// Token: UNSPEC, tag 2, at most 1024 bytes.
 	Token []byte
+	// Instance: UNSPEC, tag 17, at most 16 bytes.
+	Instance []byte
 
 	Floating
 }
@@ -51,6 +53,7 @@ func (m *OpenReq) request() {}
 var floatsOpenReq = []floating{
 	{tag: 1, name: "ClientID", member: false},
 	{tag: 2, name: "Token", member: false},
+	{tag: 17, name: "Instance", member: false},
 }
 
 // Mark has the fields with these tags written even when they are empty or
@@ -71,6 +74,9 @@ func (m *OpenReq) AppendTo(dst []byte, v Version) ([]byte, error) {
 	}
 	if len(m.Token) > 0 || m.Present&(1<<1) != 0 {
 		e.bytes(2, "Token", 1024, m.Token)
+	}
+	if len(m.Instance) > 0 || m.Present&(1<<2) != 0 {
+		e.bytes(17, "Instance", 16, m.Instance)
 	}
 	return e.end(TypeOpenReq, &m.Floating)
 }
@@ -100,6 +106,13 @@ func (m *OpenReq) DecodeFrom(body []byte, v Version) error {
 					m.Present |= 1 << 1
 				}
 			}
+		case 17: // Instance
+			if d.once(&m.Floating, 2) {
+				m.Instance = d.Bytes()
+				if len(m.Instance) == 0 {
+					m.Present |= 1 << 2
+				}
+			}
 		default:
 			d.extra(&m.Floating)
 		}
@@ -120,6 +133,9 @@ func (m *OpenReq) VisitFields(v Version, f func(FieldValue) bool) {
 	}
 	if len(m.Token) > 0 || m.Present&(1<<1) != 0 {
 		w.secretBytes("Token", m.Token)
+	}
+	if len(m.Instance) > 0 || m.Present&(1<<2) != 0 {
+		w.bytes("Instance", m.Instance)
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	TagOrigin   Tag = 14 // ORIGIN_TAG, STRING
 	TagBuckets  Tag = 15 // BUCKETS_TAG, UNSPEC
 	TagWritten  Tag = 16 // WRITTEN_TAG, ULONG
+	TagInstance Tag = 17 // INSTANCE_TAG, UNSPEC
 )
 
 func (t Tag) name() string {
@@ -56,6 +57,8 @@ func (t Tag) name() string {
 		return "BUCKETS_TAG"
 	case 16:
 		return "WRITTEN_TAG"
+	case 17:
+		return "INSTANCE_TAG"
 	}
 	return ""
 }
