@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/connects-go/connects/ds104"
@@ -115,16 +116,22 @@ func (c *Connector) stored(e ds104.Event) {
 
 // inherit takes over the agents of an instance that does not live any more.
 func (c *Connector) inherit(instance string) {
+	// When the store was away, the record of one that lives may have ended as well.
+	for d := c.store.renewal.settles(c.cfg.OwnerLease); d > 0; d = c.store.renewal.settles(c.cfg.OwnerLease) {
+		if !c.pause(d) {
+			return
+		}
+	}
 	// Several may be left: not all at the same moment.
-	t := time.NewTimer(rand.N(c.cfg.OwnerLease/10 + 1))
-	select {
-	case <-t.C:
-	case <-c.ctx.Done():
-		t.Stop()
+	if !c.pause(rand.N(c.cfg.OwnerLease/10 + 1)) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
 	defer cancel()
+	if lives, err := c.store.alive(ctx, instance); lives || err != nil {
+		c.log.Info("crm: a connector that was believed lost lives, or the store is away again", slog.String("instance", instance))
+		return
+	}
 	n := 0
 	for e, err := range c.store.s.List(ctx, keyOwners) {
 		if err != nil {
@@ -151,6 +158,55 @@ func (c *Connector) inherit(instance string) {
 		}
 	}
 	c.log.Info("crm: agents of a lost connector taken over", slog.String("instance", instance), slog.Int("agents", n))
+}
+
+// pause reports whether the connector still works after a while.
+func (c *Connector) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// renewal knows since when the record of this instance is renewed without a break.
+type renewal struct {
+	mu      sync.Mutex
+	last    time.Time // success
+	back    time.Time // first success after a failure
+	failing bool
+}
+
+// done notes an attempt.
+func (r *renewal) done(err error, lease time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.failing = true
+		return
+	}
+	now := time.Now()
+	if r.failing || !r.last.IsZero() && now.Sub(r.last) > lease/2 {
+		r.back = now
+	}
+	r.last, r.failing = now, false
+}
+
+// settles returns how long others, when the store was away from them too, may still need
+// to renew their records; not positive: they had the time.
+func (r *renewal) settles(lease time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.failing:
+		return lease / 10
+	case r.back.IsZero():
+		return 0
+	}
+	return time.Until(r.back.Add(lease/3 + lease/10)) // every third of a lease they try
 }
 
 // sweepOwners compares the owner records with what is served here.

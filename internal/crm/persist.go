@@ -54,6 +54,8 @@ type store struct {
 	run  uint64 // tells the runs of one instance apart
 	mu   sync.Mutex
 	live ds104.Revision
+	// renewal guards the agents of others when the store was away.
+	renewal renewal
 	// others: another connector shares the store, or did.
 	others atomic.Bool
 
@@ -73,6 +75,7 @@ func (s *store) beat(ctx context.Context) error {
 	defer s.mu.Unlock()
 	b, _ := json.Marshal(ownership{Instance: s.c.cfg.Instance, Run: s.run})
 	rev, err := s.s.Put(ctx, keyLive+url.PathEscape(s.c.cfg.Instance), b, ds104.PutOptions{TTL: s.c.cfg.OwnerLease})
+	s.renewal.done(err, s.c.cfg.OwnerLease)
 	if err == nil {
 		s.live = rev
 	}

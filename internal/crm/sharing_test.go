@@ -396,3 +396,32 @@ func TestConferenceWhileSidesDie(t *testing.T) {
 		})
 	})
 }
+
+// The store is away for longer than the records last that say who lives: when it is back,
+// nobody takes the agents of another connector that was there all the time.
+func TestStoreAwayForLongMovesNobody(t *testing.T) {
+	for i := range 20 { // the moments of the renewals differ
+		synctest.Test(t, func(t *testing.T) {
+			p := newSitePair(t)
+			defer p.close()
+			c1, c2 := p.connect("first"), p.connect("second")
+			defer c1.Close()
+			defer c2.Close()
+			p.levelled(c1, c2)
+			sites(t, c1, c2, func(s *two) {
+				time.Sleep(time.Duration(i) * 500 * time.Millisecond)
+				p.kill(0)
+				p.kill(1)
+				time.Sleep(5 * time.Minute)
+				p.start(0)
+				p.start(1)
+				time.Sleep(2 * time.Minute)
+				for name, w := range map[string]*whole{"first": s.first, "second": s.second} {
+					if st := w.c.Stats(); st.Adopted != 0 || st.Lost != 0 || len(w.c.Agents()) == 0 {
+						t.Errorf("%d: %s serves %d agents; %d taken over, %d lost", i, name, len(w.c.Agents()), st.Adopted, st.Lost)
+					}
+				}
+			})
+		})
+	}
+}
