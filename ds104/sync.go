@@ -27,6 +27,8 @@ func Sync(ctx context.Context, a, b Replica) (SyncStats, error) {
 	if err := both(func() (err error) { da, err = a.Digest(ctx); return }, func() (err error) { db, err = b.Digest(ctx); return }); err != nil {
 		return st, err
 	}
+	advance(ctx, a, db.Revision)
+	advance(ctx, b, da.Revision)
 	var set BucketSet
 	for i := range da.Sums {
 		if da.Sums[i] != db.Sums[i] {
@@ -47,6 +49,15 @@ func Sync(ctx context.Context, a, b Replica) (SyncStats, error) {
 		func() (err error) { st.ToA, err = copyNewer(ctx, b, a, ib, ia); return },
 	)
 	return st, err
+}
+
+// advance lets a store of this process give higher revisions than another side has: a
+// lower one that comes there later is a gap for all watchers. That it fails, on a full
+// disk say, costs no more than that.
+func advance(ctx context.Context, r Replica, rev Revision) {
+	if s, ok := r.(sided); ok {
+		_ = s.Advance(ctx, rev)
+	}
 }
 
 func both(f, g func() error) error {

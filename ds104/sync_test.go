@@ -131,3 +131,58 @@ func TestBoltSideRemembersOverARestart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A side that had to give its watchers a gap is ahead of the side that decides. After they
+// were compared, what is written there is an ordinary change again.
+func TestSyncEndsGaps(t *testing.T) {
+	for kind, open := range map[string]func(ds104.Side) ds104.Replica{
+		"memory": func(s ds104.Side) ds104.Replica { return ds104.NewMemory(&ds104.MemoryOptions{Side: s}) },
+		"log": func(s ds104.Side) ds104.Replica {
+			return openLog(t, filepath.Join(t.TempDir(), "s"), &ds104.LogOptions{Side: s})
+		},
+		"bolt": func(s ds104.Side) ds104.Replica {
+			return openBolt(t, filepath.Join(t.TempDir(), "s"), &ds104.BoltOptions{Side: s})
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			ctx := t.Context()
+			a, b := open(ds104.SideA), open(ds104.SideB)
+			replicate := func(from, to ds104.Replica, key string) ds104.Revision {
+				t.Helper()
+				e, err := from.Get(ctx, key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := to.Apply(ctx, []ds104.Item{{Entry: e}}); err != nil {
+					t.Fatal(err)
+				}
+				return e.Revision
+			}
+			mustPut(t, a, "older", "v")
+			mustPut(t, b, "newer", "v")
+			mustPut(t, b, "newer", "w")
+			replicate(a, b, "older") // belongs before what watchers of B have seen
+			replicate(b, a, "newer")
+			if _, err := ds104.Sync(ctx, a, b); err != nil {
+				t.Fatal(err)
+			}
+			d, err := b.Digest(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustPut(t, a, "next", "v")
+			if rev := replicate(a, b, "next"); rev <= d.Revision {
+				t.Errorf("A writes at %d, and B is at %d", rev, d.Revision)
+			}
+			for e, err := range b.Watch(ctx, "", d.Revision) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Kind != ds104.EventPut || e.Entry.Key != "next" {
+					t.Errorf("%v of %q, want the put of next", e.Kind, e.Entry.Key)
+				}
+				return
+			}
+		})
+	}
+}
