@@ -49,7 +49,7 @@ func TestConsoleOfTheConnector(t *testing.T) {
 			t.Errorf("%q is missing in:\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "pw1001") || strings.Contains(text, "555") {
+	if strings.Contains(text, "pw1001") || strings.Contains(text, "5550100") {
 		t.Errorf("the console shows a password or a customer's number:\n%s", text)
 	}
 }
