@@ -83,6 +83,7 @@ func decodeCalls(r io.Reader, rows int, base int64, yield func(PlannedCall, erro
 	lim := &limitReader{r: r, left: maxCall}
 	in := bufio.NewReader(lim)
 	begin, ahead, err := skipBlanks(in)
+	first := base
 	base += ahead
 	d := json.NewDecoder(in)
 	d.DisallowUnknownFields()
@@ -93,9 +94,12 @@ func decodeCalls(r io.Reader, rows int, base int64, yield func(PlannedCall, erro
 				ours.Row, ours.Offset = row, d.InputOffset()+base
 			}
 		} else {
-			if lim.err != nil && lim.err != io.EOF {
+			switch {
+			case lim.err != nil && lim.err != io.EOF:
 				err = lim.err
-			} else {
+			case err == io.EOF || err == io.ErrUnexpectedEOF:
+				err = &SyntaxError{Offset: first + lim.total, Row: row, Msg: reason(err)}
+			default:
 				err = &SyntaxError{Offset: offsetOf(err, d, start, counted) + base, Row: row, Msg: reason(err)}
 			}
 		}
@@ -188,9 +192,10 @@ func reason(err error) string {
 // limitReader stops a planned call that grows without end. The decoder reads
 // ahead, so the limit is refilled for each call and not exact.
 type limitReader struct {
-	r    io.Reader
-	left int
-	err  error
+	r     io.Reader
+	left  int
+	err   error
+	total int64
 }
 
 func (l *limitReader) Read(p []byte) (int, error) {
@@ -199,6 +204,7 @@ func (l *limitReader) Read(p []byte) (int, error) {
 	}
 	n, err := l.r.Read(p[:min(len(p), l.left)])
 	l.left -= n
+	l.total += int64(n)
 	l.err = err
 	return n, err
 }
