@@ -150,7 +150,11 @@ func TestBrokenProfilesNameTheKey(t *testing.T) {
 		{`{"header":"yes"}`, "header"},
 		{`{"phone":{"countryCode":"+41"}}`, "phone.countryCode"},
 		{`{"encoding":"ebcdic"}`, "encoding"},
-		{`{`, "byte 0"},
+		{`{`, "byte 1"},
+		{``, "byte 0"},
+		{`{"header":true,"phone":}`, "byte 23"},
+		{`{"header":true,`, "byte 15"},
+		{`{} x`, "byte 3"},
 	} {
 		_, err := outboundcsv.ParseProfile([]byte(tt.profile))
 		var pe *outboundcsv.ProfileError

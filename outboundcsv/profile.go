@@ -82,13 +82,17 @@ func DefaultProfile() Profile {
 
 // ProfileError is one thing that is wrong with a profile (code E_CONFIG).
 type ProfileError struct {
-	Key  string // where, such as columns[3].width
+	Key  string // where, such as columns[3].width; "byte 7" (from 0) when it is no JSON
 	Want string // what is allowed there
 }
 
 // Error implements error.
 func (e *ProfileError) Error() string {
-	return fmt.Sprintf("outboundcsv: %s: profile key %s: want %s", Config, e.Key, e.Want)
+	what := "key " + e.Key
+	if strings.HasPrefix(e.Key, "byte ") {
+		what = e.Key
+	}
+	return fmt.Sprintf("outboundcsv: %s: profile %s: want %s", Config, what, e.Want)
 }
 
 // ParseProfile reads the JSON form over the defaults and checks it. The error
@@ -99,14 +103,18 @@ func ParseProfile(b []byte) (Profile, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
 		var t *json.UnmarshalTypeError
+		var syntax *json.SyntaxError
+		at := int64(len(b)) // it ends too early
 		switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
 		case unknown:
 			key, _ := strconv.Unquote(name)
 			return p, &ProfileError{Key: key, Want: "no such key"}
 		case errors.As(err, &t):
 			return p, &ProfileError{Key: t.Field, Want: t.Type.String()}
+		case errors.As(err, &syntax):
+			at = syntax.Offset - 1
 		}
-		return p, &ProfileError{Key: fmt.Sprintf("byte %d", d.InputOffset()), Want: "JSON: " + err.Error()}
+		return p, &ProfileError{Key: fmt.Sprintf("byte %d", at), Want: "JSON: " + reason(err)}
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return p, &ProfileError{Key: fmt.Sprintf("byte %d", d.InputOffset()), Want: "nothing after the profile"}
