@@ -82,7 +82,7 @@ func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("SKIPPED: no right to mount a small disk: %v", err)
+		t.Skipf("SKIPPED: no right to mount a small disk, run as root or with CAP_SYS_ADMIN: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

@@ -19,21 +19,21 @@ const jumpsAre = "sec, nsec, mono := runtimeNow()"
 // clock without the C library, and Linux has no time namespace for it.
 func TestWallClockJumps(t *testing.T) {
 	if testing.Short() {
-		t.Skip("SKIPPED with -short: builds a test program")
+		t.Skip("SKIPPED: builds a test program; run without -short")
 	}
 	t.Parallel() // it waits for a compiler and for clocks
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	if err != nil {
-		t.Skipf("SKIPPED: no go command: %v", err)
+		t.Skipf("SKIPPED: no go command, put that of the Go distribution into PATH: %v", err)
 	}
 	source := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
 	b, err := os.ReadFile(source)
 	if err != nil {
-		t.Skipf("SKIPPED: no source of package time: %v", err)
+		t.Skipf("SKIPPED: no source of package time, install a whole Go distribution: %v", err)
 	}
 	text := string(b)
 	if strings.Count(text, jumpsAre) != 1 {
-		t.Skipf("SKIPPED: time.Now of %s is not the one that this test can change", runtime.Version())
+		t.Skipf("SKIPPED: time.Now of %s is not the one that this test can change; run it with Go 1.26", runtime.Version())
 	}
 	text = strings.Replace(text, jumpsAre, jumpsAre+"\n\tsec += JumpWall", 1) +
 		"\n// JumpWall is how far the wall clock was moved, in seconds.\nvar JumpWall int64\n"

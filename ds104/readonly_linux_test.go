@@ -14,7 +14,7 @@ import (
 func TestReadOnlyDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
-		t.Skipf("SKIPPED: no right to mount a disk: %v", err)
+		t.Skipf("SKIPPED: no right to mount a disk, run as root or with CAP_SYS_ADMIN: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

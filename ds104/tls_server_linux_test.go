@@ -21,7 +21,7 @@ func TestServerTLSAndDSCPOverIPv6(t *testing.T) {
 	}
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		t.Skipf("SKIPPED: no IPv6: %v", err)
+		t.Skipf("SKIPPED: no IPv6, enable it on the loopback interface: %v", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ln) }()

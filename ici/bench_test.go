@@ -240,7 +240,7 @@ func BenchmarkPresenceAnswer(b *testing.B) {
 
 func TestAllocations(t *testing.T) {
 	if raceDetector {
-		t.Skip("allocations cannot be counted under the race detector")
+		t.Skip("SKIPPED: allocations cannot be counted under the race detector; run without -race")
 	}
 	p := ici.Default()
 	c := call2k()

@@ -95,7 +95,7 @@ func TestNotifierTLS(t *testing.T) {
 // A proxy says "408" on an idle connection and closes it. That is not the answer to the next event.
 func TestNotifierUnaskedAnswerIsNotTaken(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("idle connections are not looked into on this system")
+		t.Skip("SKIPPED: idle connections are not looked into on this system; run on Linux")
 	}
 	conns := make(chan net.Conn, 10)
 	addr := rawServer(t, func(conn net.Conn) {

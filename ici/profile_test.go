@@ -160,7 +160,7 @@ func TestStructsUseTheirOwnMembers(t *testing.T) {
 
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs the go command")
+		t.Skip("SKIPPED: runs the go command; run without -short")
 	}
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "run", "../internal/icigen", "-profile", "profile.txt", "-out", dir).CombinedOutput(); err != nil {

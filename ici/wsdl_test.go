@@ -91,18 +91,18 @@ func checkToolkit(t *testing.T, out []byte) {
 // The SOAP toolkit of npm must be able to call us with nothing but our WSDL.
 func TestWSDLWithNPMSoap(t *testing.T) {
 	if testing.Short() {
-		t.Skip("installs a package of npm")
+		t.Skip("SKIPPED: installs a package of npm; run without -short")
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		t.Skip("SKIPPED: npm is not installed, the WSDL was not tested with a foreign toolkit")
+		t.Skip("SKIPPED: npm is not installed (Debian package npm), the WSDL was not tested with a foreign toolkit")
 	}
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	install := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", dir, "soap@1")
 	if out, err := install.CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: npm cannot install the package soap, the WSDL was not tested with it: %v\n%s", err, out)
+		t.Skipf("SKIPPED: npm cannot install the package soap, it needs a registry, the WSDL was not tested with it: %v\n%s", err, out)
 	}
 	script, err := os.ReadFile("testdata/npm/call.js")
 	if err != nil {
@@ -130,7 +130,7 @@ func TestWSDLWithZeep(t *testing.T) {
 		}
 	}
 	if python == "" {
-		t.Skip("SKIPPED: zeep is not installed, the WSDL was not tested with it")
+		t.Skip("SKIPPED: zeep is not installed (Debian package python3-zeep), the WSDL was not tested with it")
 	}
 	srv := httptest.NewServer(newServer(t, ici.HandlerFunc(toolkitHandler), nil))
 	defer srv.Close()

@@ -48,7 +48,7 @@ func placing(t *testing.T, dir string) (kill func()) {
 
 func TestPlaceRemovesWhatKilledProcessesLeft(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("SKIPPED: without locks only files of yesterday are removed")
+		t.Skip("SKIPPED: without locks only files of yesterday are removed; run on a system with flock")
 	}
 	dir := t.TempDir()
 	// Names that look alike: of a queue, which takes their absence for a taken file, of

@@ -373,7 +373,7 @@ func onlyError[T any](t *testing.T, seq func(func(T, error) bool)) error {
 func (s *suite) close(t *testing.T, st ds104.Store) {
 	c, ok := st.(io.Closer)
 	if !ok {
-		t.Skip("the store has no Close")
+		t.Skip("SKIPPED: the store under test is no io.Closer")
 	}
 	rev := put(t, st, "k", "v", ds104.PutOptions{})
 	ended := make(chan error, 1)

@@ -54,13 +54,13 @@ func node(t *testing.T, npmPackage, script string, args ...string) {
 	t.Helper()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		t.Skipf("SKIPPED: npm is not installed, %s was not run", script)
+		t.Skipf("SKIPPED: npm is not installed (Debian package npm), %s was not run", script)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", dir, npmPackage).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: npm cannot install %s, %s was not run: %v\n%s", npmPackage, script, err, out)
+		t.Skipf("SKIPPED: npm cannot install %s, it needs a registry, %s was not run: %v\n%s", npmPackage, script, err, out)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 6*time.Minute) // for the script alone, however long npm took
 	defer cancel()
@@ -76,7 +76,7 @@ func node(t *testing.T, npmPackage, script string, args ...string) {
 
 func TestPersonAtTheDesk(t *testing.T) {
 	if testing.Short() {
-		t.Skip("drives a browser")
+		t.Skip("SKIPPED: drives a browser; run without -short")
 	}
 	browser := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -86,7 +86,7 @@ func TestPersonAtTheDesk(t *testing.T) {
 		}
 	}
 	if browser == "" {
-		t.Skip("SKIPPED: chromium is not installed, the desk page was not tested")
+		t.Skip("SKIPPED: chromium is not installed (Debian package chromium), the desk page was not tested")
 	}
 	t.Setenv("CHROMIUM", browser)
 	l := start(t, labConfig{})
@@ -102,7 +102,7 @@ func TestPersonAtTheDesk(t *testing.T) {
 
 func TestForeignSOAPToolkitPlaysSAP(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs a foreign toolkit")
+		t.Skip("SKIPPED: runs a foreign toolkit; run without -short")
 	}
 	l := start(t, labConfig{NoSAP: true})
 	node(t, "soap@1", "sapclient.mjs", "http://"+l.addrs["ICI"], "http://"+l.addrs["desk"])

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/connects-go/connects/internal/spelling"
 )
 
 // Override applies an override text to a profile and returns the changed copy. All errors are reported together, each a
@@ -458,7 +460,7 @@ func clone(f *File) *File {
 func suggest(name string, known []string) string {
 	best, bestD := "", 1+len(name)/3
 	for _, k := range known {
-		d := distance(strings.ToLower(name), strings.ToLower(k))
+		d := spelling.Distance(strings.ToLower(name), strings.ToLower(k))
 		if d < bestD || d == bestD && best == "" {
 			best, bestD = k, d
 		}
@@ -467,27 +469,4 @@ func suggest(name string, known []string) string {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance counts the edits between two short names.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -26,7 +26,7 @@ func smallSpool(t *testing.T, change func(*spool.Options)) *bench {
 	}
 	disk := filepath.Join(b.dir, "spool")
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=2m"); err != nil {
-		t.Skipf("SKIPPED: no right to mount a small disk: %v", err)
+		t.Skipf("SKIPPED: no right to mount a small disk, run as root or with CAP_SYS_ADMIN: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := errors.Join(b.q.Close(), syscall.Unmount(disk, 0)); err != nil {

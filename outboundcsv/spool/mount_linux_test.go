@@ -16,7 +16,7 @@ func (b *bench) mount(source, kind string, flags uintptr, data string) {
 	b.t.Helper()
 	err := syscall.Mount(source, filepath.Join(b.dir, "import"), kind, flags, data)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
-		b.t.Skip("SKIPPED: mounting a disk needs root")
+		b.t.Skip("SKIPPED: mounting a disk needs root or CAP_SYS_ADMIN")
 	}
 	if err != nil {
 		b.t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/connects-go/connects/internal/spelling"
 )
 
 // Read decodes the file of that name into the struct that to points to, whose fields
@@ -187,7 +189,7 @@ func suggest(all []string, key toml.Key) string {
 	var elsewhere []string
 	for _, known := range all {
 		dot := strings.LastIndex(known, ".")
-		d := editDistance(name, known[dot+1:])
+		d := spelling.Distance(name, known[dot+1:])
 		if known[:max(dot, 0)] == table && d <= 1+len(name)/3 && (best == "" || d < distance) {
 			best, distance = known[dot+1:], d
 		}
@@ -232,24 +234,4 @@ func Keys(to any) []string {
 	walk(reflect.TypeOf(to).Elem(), "")
 	slices.Sort(out)
 	return out
-}
-
-// editDistance is how many letters must be changed, added or left out.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -66,7 +66,7 @@ func goEnv(t *testing.T, name string) string {
 	out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
 	var e *exec.ExitError
 	if err != nil && !errors.As(err, &e) {
-		t.Skip("SKIPPED: package nwrfc is not built and not tested: no go command")
+		t.Skip("SKIPPED: package nwrfc is not built and not tested: no go command, put that of the Go distribution into PATH")
 	}
 	return strings.TrimSpace(string(out))
 }
