@@ -150,7 +150,7 @@ func newOutbound(c OutboundConfig, h Host) (Component, error) {
 	q := c.Queue
 	q.Logger, q.Changed = h.Logger(), o.poke
 	if c.Store != nil {
-		q.Ledger = storeLedger{c.Store}
+		q.Ledger = outbound.Ledger{Store: c.Store}
 	}
 	errs := []error{c.Validate()}
 	var err error
@@ -398,31 +398,4 @@ func (o *outboundComponent) Links() []Link {
 		out = append(out, Link{Name: "sap " + t.Name(), State: state, Since: l.Since, Detail: l.Detail})
 	}
 	return out
-}
-
-// storeLedger makes a store the ledger of the instances.
-type storeLedger struct{ s ds104.Store }
-
-func (l storeLedger) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	e, err := l.s.Get(ctx, key)
-	if errors.Is(err, ds104.ErrNotFound) {
-		return nil, 0, nil
-	}
-	return e.Value, uint64(e.Revision), err
-}
-
-func (l storeLedger) Put(ctx context.Context, key string, value []byte, revision uint64, life time.Duration) (uint64, error) {
-	r, err := l.s.Put(ctx, key, value, ds104.PutOptions{TTL: life, IfRevision: ds104.Revision(revision), IfAbsent: revision == 0})
-	if errors.Is(err, ds104.ErrRevision) {
-		err = spool.ErrConflict
-	}
-	return uint64(r), err
-}
-
-func (l storeLedger) Delete(ctx context.Context, key string, revision uint64) error {
-	err := l.s.Delete(ctx, key, ds104.Revision(revision))
-	if errors.Is(err, ds104.ErrRevision) {
-		err = spool.ErrConflict
-	}
-	return err
 }

@@ -10,11 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/connects-go/connects/ds104"
 	"github.com/connects-go/connects/internal/outbound"
 	"github.com/connects-go/connects/outboundcsv"
 	"github.com/connects-go/connects/outboundcsv/sapphone"
@@ -169,57 +169,11 @@ func TestALongListIsShownWhileItRuns(t *testing.T) {
 	})
 }
 
-// ledger is a shared ledger in memory.
-type ledger struct {
-	mu  sync.Mutex
-	rev uint64
-	m   map[string]entry
-}
-
-type entry struct {
-	v   []byte
-	rev uint64
-	end time.Time
-}
-
-func (l *ledger) get(key string) entry {
-	if e := l.m[key]; e.end.After(time.Now()) {
-		return e
-	}
-	return entry{}
-}
-
-func (l *ledger) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.get(key)
-	return e.v, e.rev, nil
-}
-
-func (l *ledger) Put(_ context.Context, key string, v []byte, rev uint64, life time.Duration) (uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.get(key).rev != rev {
-		return 0, spool.ErrConflict
-	}
-	l.rev++
-	l.m[key] = entry{v, l.rev, time.Now().Add(life)}
-	return l.rev, nil
-}
-
-func (l *ledger) Delete(_ context.Context, key string, rev uint64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.get(key).rev != rev {
-		return spool.ErrConflict
-	}
-	delete(l.m, key)
-	return nil
-}
-
 func TestWhoIsWaitedForIsShownAndForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &ledger{m: map[string]entry{}}
+		st := ds104.NewMemory(nil)
+		defer st.Close()
+		l := outbound.Ledger{Store: st}
 		start := func(name string) (*spool.Queue, func()) {
 			dir := t.TempDir()
 			q, err := spool.Open(filepath.Join(dir, "spool"), &spool.Options{Instance: name, Ledger: l, File: spool.File{Dir: dir, Name: "c.csv"}})
