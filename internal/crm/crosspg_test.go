@@ -89,6 +89,17 @@ func (p *sitePair) connect(name string) *ds104.Pair {
 	return c
 }
 
+// two connects two connectors and waits until both sides serve both.
+func (p *sitePair) two() (first, second *ds104.Pair, end func()) {
+	p.t.Helper()
+	first, second = p.connect("first"), p.connect("second")
+	p.levelled(first, second)
+	return first, second, func() {
+		first.Close()
+		second.Close()
+	}
+}
+
 // levelled waits until both sides serve both connectors.
 func (p *sitePair) levelled(pairs ...*ds104.Pair) {
 	p.t.Helper()
@@ -239,10 +250,8 @@ func TestTransferAcrossPeripherals(t *testing.T) {
 				log := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 				p := newSitePair(t)
 				defer p.close()
-				c1, c2 := p.connect("first"), p.connect("second")
-				defer c1.Close()
-				defer c2.Close()
-				p.levelled(c1, c2)
+				c1, c2, end := p.two()
+				defer end()
 				if lead := c1.Stats().Lead; lead != ds104.SideA {
 					t.Fatalf("side %v decides at first", lead)
 				}

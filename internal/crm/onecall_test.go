@@ -381,10 +381,8 @@ func TestCallsBecomeOneWhileSidesDie(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newSitePair(t)
 				defer p.close()
-				c1, c2 := p.connect("first"), p.connect("second")
-				defer c1.Close()
-				defer c2.Close()
-				p.levelled(c1, c2)
+				c1, c2, end := p.two()
+				defer end()
 				s1, s2 := newDistant(c1, 500*time.Millisecond), newDistant(c2, 500*time.Millisecond)
 				consulted(t, []uint32{1, 1000}, []ds104.Store{s1, s2}, func(c *chain, u1, u2 *desk) {
 					u2.attach(appPart("CRM", "vorher ü"))

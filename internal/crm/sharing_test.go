@@ -212,10 +212,8 @@ func TestConferenceAcrossConnectors(t *testing.T) {
 				if pair {
 					p := newSitePair(t)
 					defer p.close()
-					c1, c2 := p.connect("first"), p.connect("second")
-					defer c1.Close()
-					defer c2.Close()
-					p.levelled(c1, c2)
+					c1, c2, end := p.two()
+					defer end()
 					s1, s2 = newDistant(c1, s1.way), newDistant(c2, s2.way)
 				}
 				sites(t, s1, s2, func(s *two) {
@@ -367,10 +365,8 @@ func TestConferenceWhileSidesDie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSitePair(t)
 		defer p.close()
-		c1, c2 := p.connect("first"), p.connect("second")
-		defer c1.Close()
-		defer c2.Close()
-		p.levelled(c1, c2)
+		c1, c2, end := p.two()
+		defer end()
 		sites(t, c1, c2, func(s *two) {
 			s.conference()
 			s.first.setDoc("U1", s.a, appPart("ERP", "beide é"))
@@ -404,10 +400,8 @@ func TestStoreAwayForLongMovesNobody(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newSitePair(t)
 			defer p.close()
-			c1, c2 := p.connect("first"), p.connect("second")
-			defer c1.Close()
-			defer c2.Close()
-			p.levelled(c1, c2)
+			c1, c2, end := p.two()
+			defer end()
 			sites(t, c1, c2, func(s *two) {
 				time.Sleep(time.Duration(i) * 500 * time.Millisecond)
 				p.kill(0)
