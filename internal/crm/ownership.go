@@ -50,12 +50,7 @@ func (c *Connector) restoreLater() {
 			c.log.Info("crm: the store is there", slog.Int("agents_restored", n))
 			return
 		}
-		t := time.NewTimer(time.Second)
-		select {
-		case <-t.C:
-		case <-c.ctx.Done():
-			t.Stop()
-		}
+		c.pause(time.Second)
 	}
 }
 
